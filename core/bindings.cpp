@@ -1,0 +1,533 @@
+// The door to Python: check, release the GIL, call. No logic lives here.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+
+#include "network.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace hashgrad {
+
+namespace {
+
+template <class T, int kDims>
+using In = nb::ndarray<const T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Out = nb::ndarray<nb::numpy, T>;
+
+template <class T>
+Out<T> own(std::vector<T>&& data, std::initializer_list<size_t> shape) {
+  auto* moved = new std::vector<T>(std::move(data));
+  nb::capsule owner(moved, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+  return Out<T>(moved->data(), shape, owner);
+}
+
+// A Batch or Targets together with the arrays it looks into.
+struct PyBatch : Batch {
+  std::vector<nb::object> keep;
+};
+struct PyTargets : Targets {
+  std::vector<nb::object> keep;
+};
+
+void rule(bool holds, const std::string& text) {
+  if (!holds) throw std::invalid_argument(text);
+}
+
+PyBatch dense_batch(In<float, 2> x) {
+  PyBatch b;
+  b.n_rows = x.shape(0);
+  b.n_columns = static_cast<uint32_t>(x.shape(1));
+  b.dense = x.data();
+  b.keep = {nb::cast(x)};
+  nb::gil_scoped_release release;
+  b.check(0);
+  return b;
+}
+
+PyBatch csr_batch(In<int64_t, 1> indptr, In<int32_t, 1> indices, In<float, 1> values, uint32_t n_columns) {
+  rule(indptr.shape(0) >= 1, "indptr must hold n_rows + 1 offsets, got none");
+  rule(indices.shape(0) == values.shape(0), "indices and values must be equally long, got " +
+                                                std::to_string(indices.shape(0)) + " and " + std::to_string(values.shape(0)));
+  PyBatch b;
+  b.n_rows = indptr.shape(0) - 1;
+  b.n_columns = n_columns;
+  b.indptr = indptr.data(), b.indices = indices.data(), b.values = values.data();
+  b.keep = {nb::cast(indptr), nb::cast(indices), nb::cast(values)};
+  b.check(indices.shape(0));
+  return b;
+}
+
+PyTargets label_targets(std::optional<In<int64_t, 1>> indptr, In<int32_t, 1> labels, uint32_t n_outputs) {
+  PyTargets t;
+  t.n_outputs = n_outputs;
+  t.label = labels.data();
+  t.keep = {nb::cast(labels)};
+  t.n_rows = labels.shape(0);
+  if (indptr) {
+    rule(indptr->shape(0) >= 1, "indptr must hold n_rows + 1 offsets, got none");
+    t.n_rows = indptr->shape(0) - 1;
+    t.indptr = indptr->data();
+    t.keep.push_back(nb::cast(*indptr));
+  }
+  t.check(labels.shape(0));
+  return t;
+}
+
+PyTargets value_targets(In<float, 2> y) {
+  PyTargets t;
+  t.n_rows = y.shape(0);
+  t.n_outputs = static_cast<uint32_t>(y.shape(1));
+  t.value = y.data();
+  t.keep = {nb::cast(y)};
+  t.check(0);
+  return t;
+}
+
+std::span<const uint32_t> rows_of(const In<uint32_t, 1>& rows, uint64_t n_rows, const char* argument) {
+  const std::span<const uint32_t> span(rows.data(), rows.shape(0));
+  for (const uint32_t row : span)
+    rule(row < n_rows, std::string(argument) + " must name rows in [0, " + std::to_string(n_rows) + "), got " +
+                           std::to_string(row));
+  return span;
+}
+
+int team_size(int threads) {
+  rule(threads >= 0 && threads <= 1024, "threads must be in [0, 1024], got " + std::to_string(threads));
+  return threads == 0 ? hardware_threads() : threads;
+}
+
+void check_columns(const Network& net, const Batch& batch) {
+  rule(batch.n_columns == net.n_inputs(), "X must have n_inputs = " + std::to_string(net.n_inputs()) + " columns, got " +
+                                              std::to_string(batch.n_columns));
+}
+
+void check_ready(const Network& net, const Batch& batch) {
+  check_columns(net, batch);
+  if (!net.built()) throw std::runtime_error("the hash index is not built yet: call build() or train first");
+}
+
+std::vector<LayerSpec> layer_specs(const std::vector<LayerSpec*>& layers) {
+  std::vector<LayerSpec> copies;
+  for (const LayerSpec* layer : layers) copies.push_back(*layer);
+  return copies;
+}
+
+TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, In<uint32_t, 1> order,
+                  const ScheduleSpec& schedule, uint32_t batch_size, int threads, std::optional<In<float, 1>> example_weights,
+                  std::optional<In<float, 1>> output_weights, In<uint32_t, 1> sample) {
+  check_ready(net, batch);
+  rule(targets.n_rows == batch.n_rows, "X and y must have equally many rows, got " + std::to_string(batch.n_rows) + " and " +
+                                           std::to_string(targets.n_rows));
+  rule(targets.n_outputs == net.n_outputs(), "y must be for n_outputs = " + std::to_string(net.n_outputs()) +
+                                                 " outputs, got " + std::to_string(targets.n_outputs));
+  rule((targets.value != nullptr) == (net.loss() == Loss::kSquared),
+       "y must hold values for the squared loss and labels for the others");
+  rule(!example_weights || example_weights->shape(0) == batch.n_rows, "example_weights must have one weight a row");
+  rule(!output_weights || output_weights->shape(0) == net.n_outputs(), "output_weights must have one weight an output");
+  TrainingJob job;
+  job.batch = &batch;
+  job.targets = &targets;
+  job.order = rows_of(order, batch.n_rows, "order");
+  job.sample = rows_of(sample, batch.n_rows, "sample");
+  job.schedule = schedule;
+  job.batch_size = batch_size;
+  job.example_weights = example_weights ? example_weights->data() : nullptr;
+  job.output_weights = output_weights ? output_weights->data() : nullptr;
+  nb::gil_scoped_release release;
+  return net.train(job, team_size(threads));
+}
+
+nb::dict counts_dict(const Counts& c) {
+  nb::dict d;
+  d["query"] = c.query, d["rerank"] = c.rerank, d["forward"] = c.forward, d["backward"] = c.backward;
+  d["update"] = c.update, d["rehash"] = c.rehash, d["rebuild"] = c.rebuild;
+  d["active"] = c.active, d["candidates"] = c.candidates, d["queries"] = c.queries;
+  return d;
+}
+
+nb::dict ledger_dict(const Ledger& ledger) {
+  nb::dict d;
+  nb::list layers;
+  for (const Counts& c : ledger.layers) layers.append(counts_dict(c));
+  d["examples"] = ledger.examples;
+  d["layers"] = layers;
+  return d;
+}
+
+void set_ledger(Network& net, const nb::dict& d) {
+  Ledger& ledger = net.ledger();
+  ledger.examples = nb::cast<uint64_t>(d["examples"]);
+  size_t l = 0;
+  for (nb::handle item : nb::cast<nb::list>(d["layers"])) {
+    rule(l < ledger.layers.size(), "ledger must have one entry a layer");
+    const auto get = [&](const char* key) { return nb::cast<uint64_t>(nb::cast<nb::dict>(item)[key]); };
+    ledger.layers[l++] = {get("query"),  get("rerank"),  get("forward"), get("backward"),   get("update"),
+                          get("rehash"), get("rebuild"), get("active"),  get("candidates"), get("queries")};
+  }
+}
+
+template <class T>
+void put(nb::dict& d, const std::string& name, nb::handle owner, Array<T>& array, std::initializer_list<size_t> shape,
+         std::initializer_list<int64_t> strides = {}) {
+  if (!array.empty()) d[name.c_str()] = nb::cast(Out<T>(array.data(), shape, owner, strides));
+}
+
+// Writable views of everything that a saved network must hold.
+nb::dict tensors(nb::handle self) {
+  Network& net = nb::cast<Network&>(self);
+  nb::dict d;
+  for (size_t l = 0; l < net.layers().size(); l++) {
+    Layer& layer = net.layers()[l];
+    const std::string at = "layers." + std::to_string(l) + ".";
+    const size_t n = layer.spec().n_outputs, m = layer.n_columns();
+    const auto stride = static_cast<int64_t>(layer.stride());
+    const auto matrix = [&](const std::string& name, Array<float>& a, size_t first, size_t columns) {
+      if (a.empty()) return;
+      if (columns)
+        d[(at + name).c_str()] = nb::cast(Out<float>(a.data(), {n, columns}, self, {stride, 1}));
+      else
+        d[(at + name).c_str()] = nb::cast(Out<float>(a.data() + first, {n}, self, {stride}));
+    };
+    matrix("weight", layer.weight(), 0, m - 1);
+    matrix("bias", layer.weight(), m - 1, 0);
+    matrix("optimizer.moment1", layer.moment1(), 0, m);
+    matrix("optimizer.moment2", layer.moment2(), 0, m);
+    put(d, at + "optimizer.row_square", self, layer.row_square(), {n});
+    LshIndex* index = layer.index();
+    if (!index || !net.built()) continue;
+    const size_t width = index->family().width();
+    put(d, at + "lsh.projection", self, index->family().projection(), {m, width});
+    put(d, at + "lsh.mean", self, index->family().mean(), {m});
+    put(d, at + "lsh.sketch", self, index->sketch(), {n, width});
+    put(d, at + "lsh.norm2", self, index->norm2(), {n});
+    put(d, at + "lsh.tail", self, index->tail(), {n});
+    put(d, at + "lsh.scale", self, index->scale(), {1});
+    put(d, at + "lsh.dirty", self, index->dirty(), {n});
+  }
+  return d;
+}
+
+nb::list tables(Network& net) {
+  nb::list out;
+  for (size_t l = 0; l < net.layers().size(); l++) {
+    nb::dict d;
+    if (LshIndex* index = net.layers()[l].index()) {
+      const LshSpec& spec = index->family().spec();
+      d["lookup"] = kLookups.name(spec.lookup);
+      d["rehash"] = index->incremental() ? "incremental" : "rows";
+      d["bits"] = spec.bits, d["tables"] = spec.tables;
+      d["staleness"] = net.staleness(l);
+      d["rebuilds"] = net.rebuilds();
+      d["overflow"] = index->tables() ? index->tables()->overflow() : 0;
+      std::vector<uint32_t> loads = index->tables() ? index->tables()->load_histogram() : std::vector<uint32_t>();
+      const size_t n = loads.size();
+      d["bucket_loads"] = own(std::move(loads), {n});
+    }
+    out.append(d);
+  }
+  return out;
+}
+
+// One training example's walk, for tests: what was selected, and the deltas that follow from it.
+nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uint32_t row, uint64_t step) {
+  check_ready(net, batch);
+  rule(row < batch.n_rows && batch.n_rows == targets.n_rows, "row must be a row of X and y");
+  Worker w(net.layers());
+  w.walk.input.assign(batch, row);
+  Ask ask;
+  ask.training = true;
+  ask.seed = net.seed();
+  ask.step = step;
+  ask.forced = targets.labels(row);
+  net.forward(w.walk, ask, w.scratch, w.counts);
+  Trace& last = w.walk.traces.back();
+  loss_and_delta(net.loss(), last.active, targets, row, 1.f, 1.f, nullptr, last.delta);
+  net.backward(w.walk, w.scratch, w.counts);
+  nb::list out;
+  for (Trace& t : w.walk.traces) {
+    nb::dict d;
+    const size_t n = t.active.id.size();
+    std::vector<float> gain(n);
+    for (size_t k = 0; k < n; k++) gain[k] = t.active.gain_of(k);
+    d["selected"] = t.n_selected;
+    d["ids"] = own(std::vector<uint32_t>(t.active.id), {n});
+    d["z"] = own(std::vector<float>(t.active.z), {n});
+    d["delta"] = own(std::vector<float>(t.delta), {n});
+    d["gain"] = own(std::move(gain), {n});
+    out.append(d);
+  }
+  return out;
+}
+
+// A hash family on its own, for tests and for study.
+struct PyFamily {
+  HashFamily family;
+  size_t bits;
+
+  PyFamily(uint32_t n_inputs, const LshSpec& spec, uint64_t seed)
+      : family((spec.check(), n_inputs + 1), spec, seed, 0), bits(static_cast<size_t>(spec.bits * spec.tables)) {}
+
+  void fit(const PyBatch& sample) {
+    rule(sample.n_columns + 1 == family.n_columns(), "sample must have n_inputs columns");
+    std::vector<std::unique_ptr<RowBuffer>> buffers;
+    std::vector<Row> rows;
+    for (uint64_t i = 0; i < sample.n_rows; i++) {
+      buffers.push_back(std::make_unique<RowBuffer>(family.n_columns()));
+      rows.push_back(buffers.back()->assign(sample, i));
+    }
+    family.fit(rows, 0, true);
+  }
+  Out<uint8_t> unpack(const std::vector<uint64_t>& words, size_t n) const {
+    std::vector<uint8_t> out(n * bits);
+    for (size_t i = 0; i < n; i++)
+      for (size_t j = 0; j < bits; j++) out[i * bits + j] = words[i * family.words() + j / 64] >> (j % 64) & 1;
+    return own(std::move(out), {n, bits});
+  }
+  Out<uint8_t> query_bits(const PyBatch& x) const {
+    rule(x.n_columns + 1 == family.n_columns(), "X must have n_inputs columns");
+    RowBuffer buffer(family.n_columns());
+    Query q;
+    std::vector<uint64_t> words;
+    for (uint64_t i = 0; i < x.n_rows; i++) {
+      family.hash_query(buffer.assign(x, i), q);
+      words.insert(words.end(), q.word.begin(), q.word.end());
+    }
+    return unpack(words, x.n_rows);
+  }
+  Out<uint8_t> neuron_bits(In<float, 2> v, In<float, 1> bias, float scale) const {
+    rule(v.shape(1) + 1 == family.n_columns() && bias.shape(0) == v.shape(0), "weights must be (n, n_inputs), bias (n,)");
+    std::vector<float> row(family.n_columns()), sketch(family.width()), scratch(family.width());
+    std::vector<uint64_t> words(v.shape(0) * family.words());
+    for (size_t i = 0; i < v.shape(0); i++) {
+      std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
+      row.back() = bias.data()[i];
+      float tail;
+      family.sketch_neuron(row.data(), sketch.data(), tail);
+      const float norm2 = active().dot(row.data(), row.data(), row.size() - 1) + tail * tail;
+      family.encode_neuron(sketch.data(), norm2, scale, scratch.data(), &words[i * family.words()]);
+    }
+    return unpack(words, v.shape(0));
+  }
+};
+
+template <class Spec, class Enum>
+void word(nb::class_<Spec>& c, const char* name, Enum Spec::*member, const Words<Enum>& words) {
+  c.def_prop_rw(
+      name, [member, &words](const Spec& s) { return words.name(s.*member); },
+      [member, &words](Spec& s, const std::string& value) { s.*member = words.parse(value); });
+}
+
+void bind_specs(nb::module_& m) {
+  nb::class_<LshSpec> lsh(m, "LshSpec");
+  lsh.def(nb::init<>())
+      .def_rw("bits", &LshSpec::bits)
+      .def_rw("tables", &LshSpec::tables)
+      .def_rw("rank", &LshSpec::rank)
+      .def_rw("center", &LshSpec::center)
+      .def_rw("probes", &LshSpec::probes)
+      .def_rw("candidates", &LshSpec::candidates)
+      .def_rw("rehash_every", &LshSpec::rehash_every)
+      .def_rw("rebuild_every", &LshSpec::rebuild_every);
+  word(lsh, "projection", &LshSpec::projection, kProjections);
+  word(lsh, "transform", &LshSpec::transform, kTransforms);
+  word(lsh, "lookup", &LshSpec::lookup, kLookups);
+  word(lsh, "ranking", &LshSpec::ranking, kRankings);
+  word(lsh, "rehash", &LshSpec::rehash, kRehashes);
+
+  nb::class_<LayerSpec> layer(m, "LayerSpec");
+  layer.def(nb::init<>())
+      .def_rw("n_outputs", &LayerSpec::n_outputs)
+      .def_rw("fraction", &LayerSpec::fraction)
+      .def_rw("alpha", &LayerSpec::alpha)
+      .def_rw("beta", &LayerSpec::beta)
+      .def_rw("lsh", &LayerSpec::lsh);
+  word(layer, "activation", &LayerSpec::activation, kActivations);
+  word(layer, "selector", &LayerSpec::selector, kSelections);
+
+  nb::class_<OptimizerSpec> optimizer(m, "OptimizerSpec");
+  optimizer.def(nb::init<>())
+      .def_rw("momentum", &OptimizerSpec::momentum)
+      .def_rw("beta1", &OptimizerSpec::beta1)
+      .def_rw("beta2", &OptimizerSpec::beta2)
+      .def_rw("epsilon", &OptimizerSpec::epsilon)
+      .def_rw("l2", &OptimizerSpec::l2);
+  word(optimizer, "name", &OptimizerSpec::kind, kOptimizers);
+
+  nb::class_<ScheduleSpec> schedule(m, "ScheduleSpec");
+  schedule.def(nb::init<>())
+      .def_rw("rate", &ScheduleSpec::rate)
+      .def_rw("warmup_steps", &ScheduleSpec::warmup_steps)
+      .def_rw("total_steps", &ScheduleSpec::total_steps)
+      .def_rw("period_steps", &ScheduleSpec::period_steps)
+      .def_rw("factor", &ScheduleSpec::factor)
+      .def_rw("floor", &ScheduleSpec::floor)
+      .def("at", &ScheduleSpec::at, "step"_a);
+  word(schedule, "name", &ScheduleSpec::decay, kDecays);
+}
+
+void bind_network(nb::module_& m) {
+  nb::class_<TrainResult>(m, "TrainResult")
+      .def_ro("loss_sum", &TrainResult::loss_sum)
+      .def_ro("examples", &TrainResult::examples)
+      .def_ro("bad_row", &TrainResult::bad_row);
+
+  nb::class_<Network>(m, "Network")
+      .def("__init__",
+           [](Network* self, uint32_t n_inputs, const std::vector<LayerSpec*>& layers, const std::string& loss,
+              const OptimizerSpec& optimizer, uint64_t seed) {
+             new (self) Network(n_inputs, layer_specs(layers), kLosses.parse(loss), optimizer, seed);
+           },
+           "n_inputs"_a, "layers"_a, "loss"_a, "optimizer"_a, "seed"_a)
+      .def("build",
+           [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows, int threads) {
+             check_columns(net, batch);
+             rule(rows.shape(0) > 0, "rows must name at least one row, got none");
+             const auto sample = rows_of(rows, batch.n_rows, "rows");
+             nb::gil_scoped_release release;
+             net.build(batch, sample, team_size(threads));
+           },
+           "batch"_a, "rows"_a, "threads"_a = 1)
+      .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
+           "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a)
+      .def("end_epoch", &Network::end_epoch)
+      .def("scores",
+           [](Network& net, const PyBatch& batch, bool exact, int threads) {
+             check_ready(net, batch);
+             std::vector<float> out(batch.n_rows * net.n_outputs());
+             {
+               nb::gil_scoped_release release;
+               net.scores(batch, exact, team_size(threads), out.data());
+             }
+             return own(std::move(out), {batch.n_rows, net.n_outputs()});
+           },
+           "batch"_a, "exact"_a = false, "threads"_a = 1)
+      .def("topk",
+           [](Network& net, const PyBatch& batch, uint32_t k, bool exact, int threads) {
+             check_ready(net, batch);
+             rule(k >= 1 && k <= net.n_outputs(), "k must be in [1, " + std::to_string(net.n_outputs()) + "], got " +
+                                                      std::to_string(k));
+             std::vector<int32_t> index(batch.n_rows * k);
+             std::vector<float> score(batch.n_rows * k);
+             {
+               nb::gil_scoped_release release;
+               net.topk(batch, k, exact, team_size(threads), index.data(), score.data());
+             }
+             return nb::make_tuple(own(std::move(index), {batch.n_rows, k}), own(std::move(score), {batch.n_rows, k}));
+           },
+           "batch"_a, "k"_a, "exact"_a = false, "threads"_a = 1)
+      .def("recall",
+           [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows) {
+             check_ready(net, batch);
+             const auto span = rows_of(rows, batch.n_rows, "rows");
+             std::vector<Recall> result;
+             {
+               nb::gil_scoped_release release;
+               result = net.recall(batch, span);
+             }
+             nb::list out;
+             for (const Recall& r : result) {
+               nb::dict d;
+               d["recall"] = r.recall, d["gain"] = r.gain;
+               out.append(d);
+             }
+             return out;
+           },
+           "batch"_a, "rows"_a)
+      .def("trace", &trace, "batch"_a, "targets"_a, "row"_a, "step"_a = 0)
+      .def("tensors", [](nb::handle self) { return tensors(self); })
+      .def("sync_after_load", [](Network& net) { net.derive_after_load(1); })
+      .def("state", &Network::state)
+      .def("set_state", &Network::set_state, "state"_a)
+      .def("ledger", [](Network& net) { return ledger_dict(net.ledger()); })
+      .def("set_ledger", &set_ledger, "ledger"_a)
+      .def("reset_ledger", [](Network& net) { net.ledger() = {0, std::vector<Counts>(net.layers().size())}; })
+      .def("prediction_ledger", [](Network& net) { return ledger_dict(net.prediction_ledger()); })
+      .def("dense_multiplications", &Network::dense_multiplications, "batch_size"_a)
+      .def("dense_prediction_multiplications", &Network::dense_prediction_multiplications)
+      .def("tables", &tables)
+      .def("memory_bytes", &Network::bytes)
+      .def_prop_ro("n_parameters", &Network::n_parameters)
+      .def_prop_ro("built", &Network::built)
+      .def_prop_ro("step", &Network::step);
+}
+
+void bind_kernels(nb::module_& m) {
+  m.def("simd_level", &simd_level);
+  m.def("simd_levels", &simd_levels);
+  m.def("set_simd_level", &set_simd_level, "name"_a);
+  m.def("hardware_threads", &hardware_threads);
+  m.def("kernel_dot", [](In<float, 1> a, In<float, 1> b) {
+    rule(a.shape(0) == b.shape(0), "a and b must be equally long");
+    return active().dot(a.data(), b.data(), a.shape(0));
+  }, "a"_a, "b"_a);
+  // Rows of w (each [weights, bias]) times the input x, as the network reads it: sparse or by blocks.
+  m.def("kernel_dot_rows", [](In<float, 2> w, In<uint32_t, 1> rows, const PyBatch& x) {
+    rule(x.n_columns + 1 == w.shape(1) && x.n_rows == 1, "x must be one row of as many columns as w has weights");
+    const auto list = rows_of(rows, w.shape(0), "rows");
+    const size_t stride = round_up(w.shape(1), kBlock);
+    Array<float> padded(stride * w.shape(0));
+    for (size_t i = 0; i < w.shape(0); i++) std::copy_n(w.data() + i * w.shape(1), w.shape(1), &padded[i * stride]);
+    RowBuffer buffer(static_cast<uint32_t>(w.shape(1)));
+    std::vector<float> out(list.size());
+    active().dot_rows(padded.data(), stride, list.data(), static_cast<uint32_t>(list.size()), buffer.assign(x, 0), out.data());
+    const size_t n = out.size();
+    return own(std::move(out), {n});
+  }, "w"_a, "rows"_a, "x"_a);
+  m.def("kernel_hamming", [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {
+    rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");
+    std::vector<uint16_t> out(signatures.shape(0));
+    active().hamming(signatures.data(), signatures.shape(1), static_cast<uint32_t>(signatures.shape(0)), query.data(), out.data());
+    const size_t n = out.size();
+    return own(std::move(out), {n});
+  }, "signatures"_a, "query"_a);
+  m.def("kernel_signs", [](In<float, 1> x) {
+    rule(x.shape(0) % 64 == 0, "x must hold whole words of 64 numbers");
+    std::vector<uint64_t> out(x.shape(0) / 64);
+    active().signs(x.data(), x.shape(0), out.data());
+    const size_t n = out.size();
+    return own(std::move(out), {n});
+  }, "x"_a);
+  m.def("kernel_project", [](In<float, 2> p, const PyBatch& x) {
+    rule(x.n_columns + 1 == p.shape(0) && x.n_rows == 1 && p.shape(1) % 16 == 0, "p must have a row per column of x and one more");
+    RowBuffer buffer(static_cast<uint32_t>(p.shape(0)));
+    std::vector<float> out(p.shape(1));
+    active().project(p.data(), p.shape(1), buffer.assign(x, 0), out.data());
+    const size_t n = out.size();
+    return own(std::move(out), {n});
+  }, "p"_a, "x"_a);
+  nb::class_<PyFamily>(m, "HashFamily")
+      .def(nb::init<uint32_t, const LshSpec&, uint64_t>(), "n_inputs"_a, "spec"_a, "seed"_a)
+      .def("fit", &PyFamily::fit, "sample"_a)
+      .def("query_bits", &PyFamily::query_bits, "x"_a)
+      .def("neuron_bits", &PyFamily::neuron_bits, "weight"_a, "bias"_a, "scale"_a);
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+  m.doc() = "The compiled core of hashgrad.";
+  choose_simd_level();
+  nb::class_<PyBatch>(m, "Batch")
+      .def_static("dense", &dense_batch, "x"_a)
+      .def_static("csr", &csr_batch, "indptr"_a, "indices"_a, "values"_a, "n_columns"_a)
+      .def_ro("n_rows", &PyBatch::n_rows)
+      .def_ro("n_columns", &PyBatch::n_columns);
+  nb::class_<PyTargets>(m, "Targets")
+      .def_static("labels", &label_targets, "indptr"_a.none(), "labels"_a, "n_outputs"_a)
+      .def_static("values", &value_targets, "y"_a)
+      .def_ro("n_rows", &PyTargets::n_rows)
+      .def_ro("n_outputs", &PyTargets::n_outputs);
+  bind_specs(m);
+  bind_network(m);
+  bind_kernels(m);
+}
+
+}  // namespace hashgrad

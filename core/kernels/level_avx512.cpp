@@ -1,0 +1,12 @@
+// x86-64 with AVX-512 F, BW, DQ, VL and VPOPCNTDQ.
+#if defined(__AVX512VPOPCNTDQ__)
+#include <type_traits>
+
+#include "kernels/kernels.h"
+
+#define HASHGRAD_LEVEL "avx512"
+namespace hashgrad::avx512 {
+#include "kernels/body.inl"
+extern const Kernels kernels = kTable;
+}  // namespace hashgrad::avx512
+#endif

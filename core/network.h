@@ -1,0 +1,136 @@
+// Layers in order. A network knows how one example walks through it; trainer.cpp knows how many do at once.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "layer.h"
+#include "ledger.h"
+#include "loss.h"
+#include "threads.h"
+
+namespace hashgrad {
+
+// One example in flight.
+struct Walk {
+  explicit Walk(const std::vector<Layer>& layers);
+  RowBuffer input;
+  std::vector<Trace> traces;
+};
+
+// One thread's belongings.
+struct Worker {
+  explicit Worker(const std::vector<Layer>& layers) : walk(layers), counts(layers.size()) {}
+  Walk walk;
+  Scratch scratch;
+  std::vector<Counts> counts;
+  double loss = 0.0;
+};
+
+struct TrainingJob {
+  const Batch* batch;
+  const Targets* targets;
+  std::span<const uint32_t> order;   // rows to visit
+  std::span<const uint32_t> sample;  // rows that stand for the data at rebuilds
+  ScheduleSpec schedule;
+  uint32_t batch_size = 0;  // 0: Hogwild
+  const float* example_weights = nullptr;
+  const float* output_weights = nullptr;
+};
+
+struct TrainResult {
+  double loss_sum = 0.0;
+  uint64_t examples = 0;
+  int64_t bad_row = -1;  // the row whose loss was not finite; training stopped there
+};
+
+struct Recall {
+  double recall = 1.0, gain = 1.0;
+};
+
+class Network {
+ public:
+  Network(uint32_t n_inputs, std::vector<LayerSpec> layers, Loss loss, const OptimizerSpec& optimizer, uint64_t seed);
+
+  // Hashes every LSH layer for the first time, with means and subspaces from these rows of the data.
+  void build(const Batch& batch, std::span<const uint32_t> sample, int threads);
+  TrainResult train(const TrainingJob& job, int threads);
+  // Makes the tables what a reload of the sketches would make them, so that resumed training goes on exactly.
+  void end_epoch();
+
+  void scores(const Batch& batch, bool exact, int threads, float* out);  // n_rows x n_outputs
+  void topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score);
+  std::vector<Recall> recall(const Batch& batch, std::span<const uint32_t> rows);
+
+  // The walk, step by step (network.cpp is one screen of it).
+  void forward(Walk& walk, const Ask& ask, Scratch& scratch, std::vector<Counts>& counts) const;
+  void backward(Walk& walk, Scratch& scratch, std::vector<Counts>& counts) const;
+  void update(Walk& walk, const Rate& rate, Scratch& scratch, std::vector<Counts>& counts);
+
+  // Multiplications of one example in the same network run densely, zeros counted.
+  double dense_multiplications(uint32_t batch_size) const;
+  uint64_t dense_prediction_multiplications() const;
+
+  void derive_after_load(int threads);
+  std::map<std::string, double> state() const;
+  void set_state(const std::map<std::string, double>& state);
+
+  std::vector<Layer>& layers() { return layers_; }
+  Loss loss() const { return loss_; }
+  const OptimizerSpec& optimizer() const { return optimizer_; }
+  uint32_t n_inputs() const { return n_inputs_; }
+  uint32_t n_outputs() const { return layers_.back().spec().n_outputs; }
+  uint64_t seed() const { return seed_; }
+  uint64_t step() const { return step_; }
+  bool built() const { return built_; }
+  uint64_t rebuilds() const { return rebuilds_; }
+  double staleness(size_t layer) const { return staleness_[layer]; }
+  uint64_t n_parameters() const;
+  size_t bytes();
+  Ledger& ledger() { return ledger_; }
+  Ledger& prediction_ledger() { return prediction_ledger_; }
+
+ private:
+  const Row& input_of(Walk& walk, size_t layer) const;
+  Ask ask_of(bool training, uint64_t step) const;
+  void predict(const Batch& batch, bool exact, int threads, const std::function<void(uint64_t, const ActiveSet&)>& take);
+
+  // trainer.cpp
+  void upkeep(const TrainingJob& job, Team& team);
+  void rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team);
+  uint64_t until_upkeep() const;
+  Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;
+  TrainResult train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
+  TrainResult train_batch(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
+  void update_layer(size_t layer, size_t n_examples, const Rate& rate, Team& team);
+  float example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step, float scale, Worker& worker) const;
+  Worker& worker(int member) { return *workers_[static_cast<size_t>(member)]; }
+  void collect_counts();
+
+  uint32_t n_inputs_;
+  std::vector<Layer> layers_;
+  Loss loss_;
+  OptimizerSpec optimizer_;
+  uint64_t seed_;
+
+  bool built_ = false;
+  bool has_lsh_ = false;
+  uint64_t step_ = 0;     // examples seen
+  uint64_t updates_ = 0;  // optimiser steps taken
+  uint64_t rebuilds_ = 0;
+  uint64_t next_rebuild_ = 0, rebuild_interval_ = 0, next_rehash_ = 0;
+  uint64_t rebuild_every_ = 0, rehash_every_ = 0;  // the least of the LSH layers'
+  std::vector<double> staleness_;                  // per layer, at the last rebuild
+
+  Ledger ledger_, prediction_ledger_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // of training
+  std::vector<std::unique_ptr<Walk>> walks_;      // of a batch
+  std::mutex pool_mutex_;
+  std::vector<std::unique_ptr<Worker>> pool_;  // of prediction, which many callers may do at once
+};
+
+}  // namespace hashgrad

@@ -1,0 +1,184 @@
+// What a network is made of, as plain values. Words are parsed (and refused) here and nowhere else.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace hashgrad {
+
+enum class Activation { kRelu, kTanh, kSigmoid, kLinear };
+enum class Selection { kAll, kRandom, kAdaptive, kWinnerTakeAll, kLsh };
+enum class Loss { kSoftmax, kLogistic, kSquared };
+enum class Projection { kSubspace, kGaussian, kSparse };
+enum class Transform { kNone, kSimple, kSignAlsh, kL2Alsh };
+enum class Lookup { kAuto, kScan, kTables };
+enum class Ranking { kSignature, kCollisions };
+enum class Rehash { kAuto, kIncremental, kRows };
+
+template <class Enum>
+struct Words {
+  const char* argument;
+  std::vector<std::pair<std::string, Enum>> words;
+
+  Enum parse(const std::string& word) const {
+    std::string valid;
+    for (const auto& [name, value] : words) {
+      if (name == word) return value;
+      valid += (valid.empty() ? "" : ", ") + name;
+    }
+    throw std::invalid_argument(std::string(argument) + " must be one of " + valid + ", got '" + word + "'");
+  }
+  std::string name(Enum value) const {
+    return std::find_if(words.begin(), words.end(), [&](const auto& w) { return w.second == value; })->first;
+  }
+};
+
+inline const Words<Activation> kActivations{"activation",
+                                            {{"relu", Activation::kRelu},
+                                             {"tanh", Activation::kTanh},
+                                             {"sigmoid", Activation::kSigmoid},
+                                             {"linear", Activation::kLinear}}};
+inline const Words<Selection> kSelections{"selector",
+                                          {{"all", Selection::kAll},
+                                           {"random", Selection::kRandom},
+                                           {"adaptive", Selection::kAdaptive},
+                                           {"winner_take_all", Selection::kWinnerTakeAll},
+                                           {"lsh", Selection::kLsh}}};
+inline const Words<Loss> kLosses{
+    "loss", {{"softmax", Loss::kSoftmax}, {"logistic", Loss::kLogistic}, {"squared", Loss::kSquared}}};
+inline const Words<Optimizer> kOptimizers{"optimizer",
+                                          {{"sgd", Optimizer::kSgd},
+                                           {"momentum", Optimizer::kMomentum},
+                                           {"adagrad", Optimizer::kAdagrad},
+                                           {"adam", Optimizer::kAdam},
+                                           {"row_adagrad", Optimizer::kRowAdagrad}}};
+inline const Words<Projection> kProjections{"projection",
+                                            {{"subspace", Projection::kSubspace},
+                                             {"gaussian", Projection::kGaussian},
+                                             {"sparse", Projection::kSparse}}};
+inline const Words<Transform> kTransforms{"transform",
+                                          {{"none", Transform::kNone},
+                                           {"simple", Transform::kSimple},
+                                           {"sign-alsh", Transform::kSignAlsh},
+                                           {"l2-alsh", Transform::kL2Alsh}}};
+inline const Words<Lookup> kLookups{
+    "lookup", {{"auto", Lookup::kAuto}, {"scan", Lookup::kScan}, {"tables", Lookup::kTables}}};
+inline const Words<Ranking> kRankings{
+    "ranking", {{"signature", Ranking::kSignature}, {"collisions", Ranking::kCollisions}}};
+inline const Words<Rehash> kRehashes{
+    "rehash", {{"auto", Rehash::kAuto}, {"incremental", Rehash::kIncremental}, {"rows", Rehash::kRows}}};
+
+constexpr int kMaxProbes = 256;
+
+struct LshSpec {
+  int bits = 8;     // K, per table key
+  int tables = 32;  // L
+  Projection projection = Projection::kSubspace;
+  int rank = 64;  // of the subspace
+  Transform transform = Transform::kNone;
+  bool center = true;
+  Lookup lookup = Lookup::kAuto;
+  int probes = 8;  // buckets looked up per table
+  Ranking ranking = Ranking::kSignature;
+  float candidates = 4.f;  // neurons evaluated for each one kept
+  Rehash rehash = Rehash::kAuto;
+  uint64_t rehash_every = 4000;    // examples between re-hashings of touched rows (rehash = rows)
+  uint64_t rebuild_every = 30000;  // examples between full rebuilds, once the schedule has backed off to it
+
+  void check() const {
+    const auto rule = [](bool holds, const std::string& text) {
+      if (!holds) throw std::invalid_argument(text);
+    };
+    rule(bits >= 1 && bits <= 16, "bits must be in [1, 16], got " + std::to_string(bits));
+    rule(tables >= 1 && tables <= 256, "tables must be in [1, 256], got " + std::to_string(tables));
+    rule(bits * tables <= 2048, "bits * tables must be at most 2048, got " + std::to_string(bits * tables));
+    rule(rank >= 1, "rank must be at least 1, got " + std::to_string(rank));
+    const int buckets = std::min(kMaxProbes, 1 << bits);
+    rule(probes >= 1 && probes <= buckets,
+         "probes must be in [1, min(2**bits, 256) = " + std::to_string(buckets) + "], got " + std::to_string(probes));
+    rule(candidates >= 1.f && std::isfinite(candidates),
+         "candidates must be at least 1, got " + std::to_string(candidates));
+    rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
+    rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");
+    rule(!(lookup == Lookup::kScan && ranking == Ranking::kCollisions),
+         "lookup must be 'tables' where ranking is 'collisions', got 'scan'");
+  }
+};
+
+struct LayerSpec {
+  uint32_t n_outputs = 0;
+  Activation activation = Activation::kRelu;
+  Selection selector = Selection::kAll;
+  float fraction = 1.f;  // of the neurons, that an example keeps
+  float alpha = 1.f;     // adaptive: P(keep) = sigmoid(alpha * z + beta)
+  float beta = 0.f;
+  LshSpec lsh;
+
+  uint32_t n_kept() const {
+    if (selector == Selection::kAll) return n_outputs;
+    return std::max<uint32_t>(1, static_cast<uint32_t>(std::floor(double{fraction} * n_outputs + 0.5)));
+  }
+  void check() const {
+    if (n_outputs < 1) throw std::invalid_argument("n_outputs must be at least 1, got 0");
+    if (!(fraction > 0.f && fraction <= 1.f))
+      throw std::invalid_argument("fraction must be in (0, 1], got " + std::to_string(fraction));
+    if (!std::isfinite(alpha) || !std::isfinite(beta))
+      throw std::invalid_argument("alpha and beta must be finite, got " + std::to_string(alpha) + " and " +
+                                  std::to_string(beta));
+    if (selector == Selection::kLsh) lsh.check();
+  }
+};
+
+struct OptimizerSpec {
+  Optimizer kind = Optimizer::kSgd;
+  float momentum = 0.9f;
+  float beta1 = 0.9f;
+  float beta2 = 0.999f;
+  float epsilon = 1e-8f;
+  float l2 = 0.f;
+
+  // Every weight of a row moves by one common factor times the input, so that hashes can follow in constant time.
+  bool rank_one() const { return (kind == Optimizer::kSgd || kind == Optimizer::kRowAdagrad) && l2 == 0.f; }
+};
+
+enum class Decay { kConstant, kStep, kExponential, kCosine };
+inline const Words<Decay> kDecays{"schedule",
+                                  {{"constant", Decay::kConstant},
+                                   {"step", Decay::kStep},
+                                   {"exponential", Decay::kExponential},
+                                   {"cosine", Decay::kCosine}}};
+
+// Learning rate as a function of the number of examples seen, so that it depends on nothing else.
+struct ScheduleSpec {
+  Decay decay = Decay::kConstant;
+  double rate = 0.01;
+  uint64_t warmup_steps = 0;
+  uint64_t total_steps = 1;
+  uint64_t period_steps = 1;
+  double factor = 1.0;
+  double floor = 0.0;
+
+  double at(uint64_t step) const {
+    if (step < warmup_steps) return rate * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+    const double periods = static_cast<double>(step) / static_cast<double>(std::max<uint64_t>(1, period_steps));
+    switch (decay) {
+      case Decay::kConstant: return rate;
+      case Decay::kStep: return rate * std::pow(factor, std::floor(periods));
+      case Decay::kExponential: return rate * std::pow(factor, periods);
+      case Decay::kCosine: break;
+    }
+    const double length = total_steps > warmup_steps ? static_cast<double>(total_steps - warmup_steps) : 1.0;
+    const double done = std::min(1.0, static_cast<double>(step - warmup_steps) / length);
+    return floor * rate + (1.0 - floor) * rate * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+  }
+};
+
+}  // namespace hashgrad

@@ -1,0 +1,69 @@
+#include "threads.h"
+
+#include <algorithm>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace hashgrad {
+
+int hardware_threads() {
+#ifdef __linux__
+  cpu_set_t set;  // what this process may use, which in a container is less than what the machine has
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+Team::Team(int size) {
+  for (int i = 1; i < size; i++) threads_.emplace_back([this, i] { member(i); });
+}
+
+Team::~Team() {
+  stop_ = true;
+  round_.fetch_add(1);
+  round_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+void Team::guarded(int index) {
+  try {
+    (*work_)(index);
+  } catch (...) {
+    const std::lock_guard lock(error_mutex_);
+    if (!error_) error_ = std::current_exception();
+  }
+}
+
+void Team::member(int index) {
+  uint32_t seen = 0;
+  while (true) {
+    round_.wait(seen);
+    seen = round_.load();
+    if (stop_) return;
+    guarded(index);
+    if (busy_.fetch_sub(1) == 1) busy_.notify_all();
+  }
+}
+
+void Team::run(const std::function<void(int)>& work) {
+  work_ = &work;
+  error_ = nullptr;
+  busy_ = static_cast<int>(threads_.size());
+  round_.fetch_add(1);
+  round_.notify_all();
+  guarded(0);
+  for (int left = busy_.load(); left > 0; left = busy_.load()) busy_.wait(left);
+  if (error_) std::rethrow_exception(error_);
+}
+
+void Team::each(size_t n, size_t chunk, const std::function<void(int, size_t)>& work) {
+  std::atomic<size_t> next{0};
+  run([&](int index) {
+    for (size_t from = next.fetch_add(chunk); from < n; from = next.fetch_add(chunk))
+      for (size_t item = from; item < std::min(n, from + chunk); item++) work(index, item);
+  });
+}
+
+}  // namespace hashgrad
