@@ -1,0 +1,31 @@
+"""Data sets: readers of common files, sets with a name, and seeded generators.
+
+`load` is the door to all of them; it returns a `Dataset`.
+"""
+
+from .amat import read_amat
+from .convex import make_convex
+from .convexity import is_convex
+from .dataset import Dataset
+from .idx import read_idx, read_idx_folder
+from .loading import load, names
+from .npz import read_npz
+from .rectangles import make_rectangles, make_rectangles_image
+from .svmlight import read_svmlight
+from .xc import read_xc
+
+__all__ = [
+    "Dataset",
+    "is_convex",
+    "load",
+    "make_convex",
+    "make_rectangles",
+    "make_rectangles_image",
+    "names",
+    "read_amat",
+    "read_idx",
+    "read_idx_folder",
+    "read_npz",
+    "read_svmlight",
+    "read_xc",
+]

@@ -1,0 +1,190 @@
+"""`load`: a data set from its name or from files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy.typing as npt
+
+from ..checks import Interval, one_of
+from .amat import read_amat
+from .dataset import Dataset, Features, Task
+from .idx import idx_files
+from .named import NAMED_SETS, from_idx_folder, from_xc_folder, is_xc_folder
+from .npz import read_npz
+from .svmlight import read_svmlight
+from .targets import read_targets
+from .xc import is_xc, read_xc
+
+_SVMLIGHT = (".svm", ".svmlight", ".libsvm", ".txt")
+_SUFFIXES = (".npz", ".amat", *_SVMLIGHT)
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    test: str | os.PathLike[str] | float | None = None,
+    seed: int = 0,
+    train_size: int | None = None,
+    test_size: int | None = None,
+    task: Task | None = None,
+    classes: Sequence[Any] | npt.NDArray[Any] | None = None,
+    n_features: int | None = None,
+) -> Dataset:
+    """Load a data set by its name, or from files.
+
+    Names: `mnist`, `fashion-mnist` (from `$HASHGRAD_DATA/<name>/`, the user's cache, or downloaded
+    into it), `digits`, `convex`, `rectangles`, `rectangles-image` (generated from the seed),
+    `bibtex`, `delicious` (from `$HASHGRAD_DATA/<name>/` or the cache).
+
+    Files: `.npz` with x_train, y_train, x_test, y_test or with X, y; `.svm`, `.svmlight`,
+    `.libsvm`, `.txt` in svmlight format, or `.txt` in the format of the Extreme Classification
+    Repository; `.amat`; the text formats also with `.gz`. A folder holds the four IDX files of a
+    set such as MNIST, or train.txt and test.txt. To read a folder called mnist, write "./mnist".
+
+    What the targets mean is read off them (`targets.read_targets`) unless `task` says it. Labels
+    that are whole numbers from 0 up are kept; others are numbered in sorted order, and
+    `Dataset.classes` lists them: pass that list as `classes`, and the width as `n_features`, when
+    loading further data for a model trained already.
+
+    Args:
+        name_or_path: name, file or folder.
+        test: a second file of the same format with test rows; or a share of the rows to hold out,
+            in (0, 1). None takes the set's own test rows; a single file then has none.
+        seed: of generated sets, of `digits`' split and of a share held out.
+        train_size: training rows: of generated sets as many as wanted, of others the first ones.
+        test_size: test rows, likewise.
+        task: `"classification"`, `"multilabel"` or `"regression"`, for files.
+        classes: the label of each class index, for files.
+        n_features: width that the rows must have; sparse text is widened to it.
+
+    Raises:
+        ValueError: unknown name (the message offers the nearest), malformed file, an argument out
+            of range or one that does not apply.
+        FileNotFoundError: no such file, or a named set is neither here nor within reach.
+
+    Example:
+        >>> load("rectangles", train_size=1000, test_size=100, seed=1)
+        Dataset('rectangles', classification, 1,000 training rows, 100 test rows,
+                784 features, 2 classes)
+    """
+    seed = Interval(0, integer=True).check("seed", seed)
+    if task is not None and task not in get_args(Task):
+        raise one_of("task", task, get_args(Task))
+    if isinstance(name_or_path, str) and name_or_path in NAMED_SETS:
+        for argument, value in (("test", test), ("task", task), ("classes", classes)):
+            if value is not None:
+                raise ValueError(f"{argument} is for files, {name_or_path!r} is a set with a name")
+        dataset = NAMED_SETS[name_or_path].make(train_size, test_size, seed)
+    else:
+        dataset = _from_path(_as_path(name_or_path), test, task, classes, n_features)
+        if test is not None and not isinstance(test, (str, os.PathLike)):
+            dataset = dataset.hold_out(test, seed)
+        dataset = dataset.first_rows(train_size, test_size)
+    if n_features is not None and dataset.n_features != n_features:
+        raise ValueError(
+            f"{dataset.name} must have n_features={n_features}, got {dataset.n_features} features"
+        )
+    return dataset
+
+
+def names() -> tuple[str, ...]:
+    """List the names that `load` knows.
+
+    Example:
+        >>> "rectangles" in names()
+        True
+    """
+    return tuple(NAMED_SETS)
+
+
+def _as_path(name_or_path: str | os.PathLike[str]) -> Path:
+    path = Path(name_or_path)
+    if os.fspath(name_or_path) and path.exists():
+        return path
+    # A bare word is a misspelt name; with a folder or a known ending it is a path.
+    if isinstance(name_or_path, str) and len(path.parts) < 2 and _format(path) not in _SUFFIXES:
+        raise one_of("data set", name_or_path, NAMED_SETS)
+    raise FileNotFoundError(f"{path}: no such file or folder")
+
+
+def _format(path: Path) -> str:
+    path = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return path.suffix.lower()
+
+
+def _from_path(
+    path: Path,
+    test: str | os.PathLike[str] | float | None,
+    task: Task | None,
+    classes: Sequence[Any] | npt.NDArray[Any] | None,
+    n_features: int | None,
+) -> Dataset:
+    if path.is_dir():
+        for argument, value in (("test", test), ("classes", classes)):
+            if value is not None:
+                raise ValueError(f"{argument} is for single files, {path} is a folder")
+        dataset = _from_folder(path)
+        if task not in (None, dataset.task):
+            raise ValueError(f"task must be {dataset.task!r} for the folder {path}, got {task!r}")
+        return dataset
+    paths = [path]
+    if isinstance(test, (str, os.PathLike)):
+        paths.append(Path(test))
+        if not paths[1].is_file():
+            raise FileNotFoundError(f"test must be a file or a share of the rows, got {test!r}")
+        if _format(paths[1]) != _format(path):
+            raise ValueError(f"test must have the format of {path}, got {paths[1]}")
+    parts = _read(paths, task, n_features)
+    if len(parts) > 1 and (test is not None) and len(paths) == 1:
+        raise ValueError(f"test does not apply: {path} has test rows of its own, got test={test!r}")
+    (x_train, y_train), (x_test, y_test) = (*parts, (None, None))[:2]
+    meaning = read_targets(str(path), y_train, y_test, task=task, classes=classes)
+    return Dataset(
+        str(path),
+        meaning.task,
+        x_train,
+        meaning.y_train,
+        x_test,
+        meaning.y_test,
+        n_classes=meaning.n_classes,
+        classes=meaning.classes,
+    )
+
+
+def _from_folder(folder: Path) -> Dataset:
+    if is_xc_folder(folder):
+        return from_xc_folder(str(folder), folder)
+    if any(idx_files(folder).values()):
+        return from_idx_folder(str(folder), folder)
+    raise FileNotFoundError(
+        f"{folder}: a folder must hold the four IDX files of a set (train-images-idx3-ubyte, "
+        "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, plain or .gz), "
+        "or train.txt and test.txt"
+    )
+
+
+def _read(
+    paths: list[Path], task: Task | None, n_features: int | None
+) -> list[tuple[Features, Any]]:
+    """Read (x, y) of training and test rows from files of one format."""
+    kind = _format(paths[0])
+    if kind == ".npz":
+        parts = [part for path in paths for part in read_npz(path)]
+        if len(parts) > 2 or (len(paths) == 2 and len(parts) != 2):
+            raise ValueError(f"{paths[0]} and {paths[1]}: a file has test rows of its own")
+        return parts
+    if kind == ".amat":
+        return [read_amat(path) for path in paths]
+    if kind == ".txt" and all(is_xc(path) for path in paths):
+        return [read_xc(path) for path in paths]
+    if kind in _SVMLIGHT:
+        multilabel = None if task is None else task == "multilabel"
+        return list(read_svmlight(paths, multilabel=multilabel, n_features=n_features))
+    raise ValueError(
+        f"{paths[0]}: the file name must end in one of {', '.join(_SUFFIXES)} "
+        f"(text also in .gz), got {''.join(paths[0].suffixes) or 'no ending'}"
+    )
