@@ -204,7 +204,11 @@ nb::dict tensors(nb::handle self) {
     LshIndex* index = layer.index();
     if (!index || !net.built()) continue;
     const size_t width = index->family().width();
-    put(d, at + "lsh.projection", self, index->family().projection(), {m, width});
+    const size_t coordinates = index->family().n_coordinates();
+    put(d, at + "lsh.projection", self, index->family().projection(), {m, coordinates ? coordinates : width});
+    put(d, at + "lsh.mixing", self, index->family().mixing(), {coordinates, width});
+    put(d, at + "lsh.balance", self, index->family().balance(), {coordinates});
+    put(d, at + "lsh.coordinate", self, index->coordinate(), {n, coordinates});
     put(d, at + "lsh.mean", self, index->family().mean(), {m});
     put(d, at + "lsh.sketch", self, index->sketch(), {n, width});
     put(d, at + "lsh.norm2", self, index->norm2(), {n});
@@ -304,14 +308,14 @@ struct PyFamily {
   }
   Out<uint8_t> neuron_bits(In<float, 2> v, In<float, 1> bias, float scale) const {
     rule(v.shape(1) + 1 == family.n_columns() && bias.shape(0) == v.shape(0), "weights must be (n, n_inputs), bias (n,)");
-    std::vector<float> row(family.n_columns()), sketch(family.width()), scratch(family.width());
+    std::vector<float> row(family.n_columns()), coordinate(family.n_coordinates()), sketch(family.width()),
+        scratch(family.width());
     std::vector<uint64_t> words(v.shape(0) * family.words());
     for (size_t i = 0; i < v.shape(0); i++) {
       std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
       row.back() = bias.data()[i];
-      float tail;
-      family.sketch_neuron(row.data(), sketch.data(), tail);
-      const float norm2 = active().dot(row.data(), row.data(), row.size() - 1) + tail * tail;
+      float tail, norm2;
+      family.sketch_neuron(row.data(), coordinate.data(), sketch.data(), tail, norm2);
       family.encode_neuron(sketch.data(), norm2, scale, scratch.data(), &words[i * family.words()]);
     }
     return unpack(words, v.shape(0));

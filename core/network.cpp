@@ -192,7 +192,7 @@ void Network::set_state(const std::map<std::string, double>& s) {
     return static_cast<uint64_t>(found->second);
   };
   step_ = count("step"), updates_ = count("updates"), rebuilds_ = count("rebuilds");
-  next_rebuild_ = count("next_rebuild"), rebuild_interval_ = count("rebuild_interval");
+  next_rebuild_ = count("next_rebuild"), rebuild_interval_ = std::max<uint64_t>(1, count("rebuild_interval"));
   next_rehash_ = count("next_rehash"), built_ = count("built") != 0 || !has_lsh_;
   for (size_t l = 0; l < layers_.size(); l++) {
     const auto found = s.find("staleness." + std::to_string(l));

@@ -109,6 +109,7 @@ class Network {
   void update_layer(size_t layer, size_t n_examples, const Rate& rate, Team& team);
   float example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step, float scale, Worker& worker) const;
   Worker& worker(int member) { return *workers_[static_cast<size_t>(member)]; }
+  void hire(const Team& team);  // a worker for each member
   void collect_counts();
 
   uint32_t n_inputs_;

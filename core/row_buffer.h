@@ -49,7 +49,7 @@ class RowBuffer {
     }
     for (const uint32_t b : block_) touched_[b] = 0;
     row_ = {index_.data(), value_.data(), n_, nullptr, nullptr, 0};
-    if (block_.size() * kBlock > size_t{2} * n_) {
+    if (3 * block_.size() * kBlock > 4 * size_t{n_}) {
       block_.clear();
     } else {
       std::sort(block_.begin(), block_.end());

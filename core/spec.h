@@ -82,7 +82,7 @@ struct LshSpec {
   int bits = 8;     // K, per table key
   int tables = 32;  // L
   Projection projection = Projection::kSubspace;
-  int rank = 64;  // of the subspace
+  int rank = 32;  // of the subspace, the bias's direction counted in
   Transform transform = Transform::kNone;
   bool center = true;
   Lookup lookup = Lookup::kAuto;
@@ -100,7 +100,7 @@ struct LshSpec {
     rule(bits >= 1 && bits <= 16, "bits must be in [1, 16], got " + std::to_string(bits));
     rule(tables >= 1 && tables <= 256, "tables must be in [1, 256], got " + std::to_string(tables));
     rule(bits * tables <= 2048, "bits * tables must be at most 2048, got " + std::to_string(bits * tables));
-    rule(rank >= 1, "rank must be at least 1, got " + std::to_string(rank));
+    rule(rank >= 2, "rank must be at least 2 (one direction is the bias's own), got " + std::to_string(rank));
     const int buckets = std::min(kMaxProbes, 1 << bits);
     rule(probes >= 1 && probes <= buckets,
          "probes must be in [1, min(2**bits, 256) = " + std::to_string(buckets) + "], got " + std::to_string(probes));

@@ -26,6 +26,10 @@ Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t upda
   return r;
 }
 
+void Network::hire(const Team& team) {
+  while (workers_.size() < static_cast<size_t>(team.size())) workers_.push_back(std::make_unique<Worker>(layers_));
+}
+
 void Network::collect_counts() {
   for (auto& w : workers_)
     for (size_t l = 0; l < layers_.size(); l++) ledger_.layers[l].add(w->counts[l]), w->counts[l] = Counts();
@@ -33,19 +37,23 @@ void Network::collect_counts() {
 
 // Means, subspaces and hashes anew, layer by layer, each from the sample as it comes out of the layer below.
 void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team) {
-  while (workers_.size() < static_cast<size_t>(team.size())) workers_.push_back(std::make_unique<Worker>(layers_));
-  std::vector<std::unique_ptr<Walk>> walks(sample.size());
-  for (size_t s = 0; s < sample.size(); s++) {
-    walks[s] = std::make_unique<Walk>(layers_);
-    walks[s]->input.assign(batch, sample[s]);
-  }
+  struct Entries {  // a sample row on its way up; only the layer at hand is kept
+    std::vector<uint32_t> index;
+    std::vector<float> value;
+    void copy(const Row& x) { index.assign(x.index, x.index + x.n), value.assign(x.value, x.value + x.n); }
+    Row row() const { return {index.data(), value.data(), static_cast<uint32_t>(index.size()), nullptr, nullptr, 0}; }
+  };
+  std::vector<Entries> entries(sample.size());
+  team.each(sample.size(), 16, [&](int member, size_t s) {
+    entries[s].copy(worker(member).walk.input.assign(batch, sample[s]));
+  });
   size_t last = 0;
   for (size_t l = 0; l < layers_.size(); l++)
     if (layers_[l].index()) last = l;
   for (size_t l = 0; l <= last; l++) {
     if (LshIndex* index = layers_[l].index()) {
       std::vector<Row> rows;
-      for (auto& walk : walks) rows.push_back(input_of(*walk, l));
+      for (const Entries& e : entries) rows.push_back(e.row());
       uint64_t& cost = ledger_.layers[l].rebuild;
       if (built_) staleness_[l] = index->staleness(layers_[l].weights(), cost);
       // the first layer's inputs do not change, nor does their subspace
@@ -54,10 +62,11 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
     if (l == last) break;
     std::vector<Counts> counts(static_cast<size_t>(team.size()));
     team.each(sample.size(), 4, [&](int member, size_t s) {
+      Worker& w = worker(member);
       Ask ask = ask_of(true, sample[s]);
       ask.layer = l;
-      layers_[l].forward(input_of(*walks[s], l), ask, false, walks[s]->traces[l], worker(member).scratch,
-                         counts[static_cast<size_t>(member)]);
+      layers_[l].forward(entries[s].row(), ask, false, w.walk.traces[l], w.scratch, counts[static_cast<size_t>(member)]);
+      entries[s].copy(w.walk.traces[l].output.row());
     });
     for (const Counts& c : counts) ledger_.layers[l].rebuild += c.query + c.rerank + c.forward;
   }
@@ -67,6 +76,7 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
 void Network::build(const Batch& batch, std::span<const uint32_t> sample, int threads) {
   if (built_) return;
   Team team(threads);
+  hire(team);
   rebuild(batch, sample, team);
   built_ = true;
   rebuild_interval_ = std::min(kFirstRebuild, rebuild_every_);
@@ -95,7 +105,7 @@ uint64_t Network::until_upkeep() const {
 
 TrainResult Network::train(const TrainingJob& job, int threads) {
   Team team(threads);
-  while (workers_.size() < static_cast<size_t>(threads)) workers_.push_back(std::make_unique<Worker>(layers_));
+  hire(team);
   TrainResult total;
   for (size_t at = 0; at < job.order.size() && total.bad_row < 0;) {
     upkeep(job, team);

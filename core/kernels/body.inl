@@ -136,6 +136,7 @@ void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_
     case 1: return hamming_fixed<1>(signatures, n, query, distance);
     case 2: return hamming_fixed<2>(signatures, n, query, distance);
     case 4: return hamming_fixed<4>(signatures, n, query, distance);
+    case 6: return hamming_fixed<6>(signatures, n, query, distance);
     case 8: return hamming_fixed<8>(signatures, n, query, distance);
   }
   for (uint32_t r = 0; r < n; r++) {
@@ -143,6 +144,17 @@ void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_
     uint64_t d = 0;
     for (size_t k = 0; k < words; k++) d += static_cast<uint64_t>(__builtin_popcountll(row[k] ^ query[k]));
     distance[r] = static_cast<uint16_t>(d);
+  }
+}
+
+void rank(const float* cosine, const float* norm, uint32_t n, uint32_t levels, uint16_t* distance) {
+  const float middle = 0.5f * static_cast<float>(levels), top = static_cast<float>(levels);
+#pragma omp simd
+  for (uint32_t r = 0; r < n; r++) {
+    float d = middle - norm[r] * cosine[distance[r]];
+    d = d < 0.f ? 0.f : d;
+    d = d > top ? top : d;
+    distance[r] = static_cast<uint16_t>(static_cast<int32_t>(d));
   }
 }
 
@@ -205,5 +217,5 @@ void update(float* w, float* m, float* v, float a, const Row& x, const Step& s) 
   }
 }
 
-constexpr Kernels kTable = {HASHGRAD_LEVEL, dot_rows,     add_rows,         project,         axpy, dot, hamming, signs,
+constexpr Kernels kTable = {HASHGRAD_LEVEL, dot_rows,     add_rows,         project,         axpy, dot, hamming, rank, signs,
                             {update<Sgd>,   update<Momentum>, update<Adagrad>, update<Adam>, update<Sgd>}};

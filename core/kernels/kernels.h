@@ -39,6 +39,8 @@ struct Kernels {
   float (*dot)(const float* a, const float* b, size_t n);
   // distance[r] = popcount(signature[r] XOR query); signatures are n rows of `words` 64-bit words.
   void (*hamming)(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance);
+  // distance[r] (a Hamming distance) becomes levels / 2 - norm[r] * cosine[distance[r]], held within 0 .. levels
+  void (*rank)(const float* cosine, const float* norm, uint32_t n, uint32_t levels, uint16_t* distance);
   // words[j / 64] bit j % 64 = (x[j] >= 0), bits a multiple of 64
   void (*signs)(const float* x, size_t bits, uint64_t* words);
   // One optimiser step on one row of weights: gradient a * x at x's non-zeros, state m and v beside the weights.

@@ -24,12 +24,21 @@ HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, u
       terms_(transform_terms(spec.transform)),
       seed_(seed),
       layer_(layer),
-      projection_(size_t{n_columns} * width_),
       mean_(n_columns),
-      mean_projection_(width_),
       extra_(static_cast<size_t>(terms_) * width_),
       extra_query_(width_),
       offset_(width_) {
+  if (spec.projection == Projection::kSubspace) {
+    rank_ = std::min<uint32_t>(static_cast<uint32_t>(spec.rank), n_columns);
+    n_coordinates_ = static_cast<uint32_t>(round_up(rank_, kBlock));
+    mixing_ = Array<float>(size_t{n_coordinates_} * width_);
+    balance_ = Array<float>(n_coordinates_);
+    balance_.fill(1.f);
+    query_square_ = Array<float>(n_coordinates_);
+  }
+  const uint32_t n = n_coordinates_ ? n_coordinates_ : width_;
+  projection_ = Array<float>(size_t{n_columns} * n);
+  mean_projection_ = Array<float>(n);
   Random random(seed_, Purpose::kProjection, layer_, kFixedDraw);
   for (int t = 0; t < terms_; t++)
     for (uint32_t j = 0; j < n_bits_; j++) {
@@ -41,20 +50,24 @@ HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, u
 
 void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost) {
   Random random(seed_, Purpose::kProjection, layer_, generation);
-  const uint32_t bias = n_columns_ - 1;
-  projection_.fill(0.f);
   if (spec_.projection == Projection::kSubspace) {
-    const uint32_t rank = std::min<uint32_t>(static_cast<uint32_t>(spec_.rank), bias);
-    const uint32_t basis_width = static_cast<uint32_t>(round_up(rank, kBlock));
     Random start(seed_, Purpose::kSubspace, layer_, generation);
-    const Array<float> basis = principal_subspace(sample, mean_, n_columns_, rank, start, cost);
-    std::vector<float> g(width_, 0.f);
-    for (uint32_t r = 0; r < rank; r++) {  // P = U G
-      for (uint32_t j = 0; j < n_bits_; j++) g[j] = random.normal();
-      for (uint32_t c = 0; c < bias; c++) active().axpy(&projection_[size_t{c} * width_], basis[c * basis_width + r], g.data(), width_);
+    projection_ = principal_subspace(sample, mean_, n_columns_, rank_ - 1, n_coordinates_, start, cost);
+    projection_[size_t{n_columns_ - 1} * n_coordinates_ + rank_ - 1] = 1.f;  // the bias has a direction of its own
+    for (uint32_t r = 0; r < rank_; r++)
+      for (uint32_t j = 0; j < n_bits_; j++) mixing_[size_t{r} * width_ + j] = random.normal();
+    // Bits in groups of `rank` orthogonal directions, each as likely as before: together they tell an angle with less
+    // variance than independent ones (super-bit LSH, Ji et al. 2012).
+    for (uint32_t first = 0; first < n_bits_; first += rank_) {
+      const uint32_t group = std::min(rank_, n_bits_ - first);
+      std::vector<float> length(group, 0.f);
+      for (uint32_t r = 0; r < rank_; r++)
+        for (uint32_t j = 0; j < group; j++) length[j] += mixing_[size_t{r} * width_ + first + j] * mixing_[size_t{r} * width_ + first + j];
+      orthonormalise(&mixing_[first], rank_, width_, group);
+      for (uint32_t r = 0; r < rank_; r++)
+        for (uint32_t j = 0; j < group; j++) mixing_[size_t{r} * width_ + first + j] *= std::sqrt(length[j]);
+      cost += 2 * uint64_t{rank_} * group * group;
     }
-    cost += uint64_t{n_columns_} * rank * width_;
-    for (uint32_t j = 0; j < n_bits_; j++) projection_[size_t{bias} * width_ + j] = random.normal();
     return;
   }
   for (uint32_t c = 0; c < n_columns_; c++)
@@ -81,31 +94,76 @@ uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation, bool 
   const bool moves = spec_.projection == Projection::kSubspace;
   if (!drawn_ || (redraw && moves)) draw(sample, moves ? generation : kFixedDraw - 1, cost);
   derive();
-  return cost + uint64_t{n_columns_} * width_;
+  cost += n_columns_ * mean_projection_.size();
+  if (n_coordinates_) {
+    query_square_.fill(0.f);
+    std::vector<float> y(n_coordinates_);
+    for (const Row& x : sample) {
+      active().project(projection_.data(), n_coordinates_, x, y.data());
+      for (uint32_t r = 0; r < rank_; r++) {
+        const float centered = y[r] - mean_projection_[r];
+        query_square_[r] += centered * centered / static_cast<float>(sample.size());
+      }
+      cost += uint64_t{x.n} * n_coordinates_ + 2 * rank_;
+    }
+  }
+  return cost;
+}
+
+uint64_t HashFamily::rebalance(const float* weights, size_t stride, uint32_t n_rows) {
+  if (!n_coordinates_) return 0;
+  std::vector<float> y(n_coordinates_), square(n_coordinates_, 0.f);
+  balance_.fill(1.f);
+  for (uint32_t i = 0; i < n_rows; i++) {
+    const float* w = weights + i * stride;
+    neuron_coordinates(w, w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1), y.data());
+    for (uint32_t r = 0; r < rank_; r++) square[r] += y[r] * y[r] / static_cast<float>(n_rows);
+  }
+  for (uint32_t r = 0; r < rank_; r++)
+    if (query_square_[r] > 0.f && square[r] > 0.f)
+      balance_[r] = std::clamp(std::pow(query_square_[r] / square[r], 0.25f), 1e-3f, 1e3f);
+  return n_rows * (n_columns_ * (uint64_t{n_coordinates_} + 1) + 2 * rank_);
 }
 
 void HashFamily::derive() {
   drawn_ = true;
+  const size_t n = mean_projection_.size();
   mean_projection_.fill(0.f);
   for (uint32_t c = 0; c + 1 < n_columns_; c++)
-    if (mean_[c] != 0.f) active().axpy(mean_projection_.data(), mean_[c], &projection_[size_t{c} * width_], width_);
+    if (mean_[c] != 0.f) active().axpy(mean_projection_.data(), mean_[c], &projection_[c * n], n);
+}
+
+void HashFamily::mix(const float* coordinate, float* out) const {
+  std::fill(out, out + width_, 0.f);
+  for (uint32_t r = 0; r < rank_; r++) active().axpy(out, coordinate[r], &mixing_[size_t{r} * width_], width_);
 }
 
 void HashFamily::hash_query(const Row& x, Query& q) const {
-  const Kernels& k = active();
   q.value.resize(width_);
   q.direction.resize(width_);
   q.word.resize(words());
-  k.project(projection_.data(), width_, x, q.value.data());
+  q.coordinate.resize(n_coordinates_);
+  q.centered.resize(n_coordinates_);
   q.mean_dot = 0.f, q.norm2 = 0.f;
   for (uint32_t e = 0; e < x.n; e++) {
     q.mean_dot += mean_[x.index[e]] * x.value[e];
     q.norm2 += x.value[e] * x.value[e];
   }
-  const float* bias = &projection_[size_t{n_columns_ - 1} * width_];
-  for (uint32_t j = 0; j < width_; j++) {
-    q.direction[j] = q.value[j] + q.mean_dot * bias[j];
-    q.value[j] -= mean_projection_[j];
+  if (n_coordinates_) {
+    active().project(projection_.data(), n_coordinates_, x, q.coordinate.data());
+    for (uint32_t r = 0; r < n_coordinates_; r++) {
+      q.centered[r] = (q.coordinate[r] - mean_projection_[r]) / balance_[r];
+      q.coordinate[r] = (q.coordinate[r] + (r + 1 == rank_ ? q.mean_dot : 0.f)) * balance_[r];
+    }
+    mix(q.centered.data(), q.value.data());
+    mix(q.coordinate.data(), q.direction.data());
+  } else {
+    active().project(projection_.data(), width_, x, q.value.data());
+    const float* bias = &projection_[size_t{n_columns_ - 1} * width_];
+    for (uint32_t j = 0; j < width_; j++) {
+      q.direction[j] = q.value[j] + q.mean_dot * bias[j];
+      q.value[j] -= mean_projection_[j];
+    }
   }
   if (spec_.transform == Transform::kL2Alsh) {  // Euclidean nearness needs the query's length to be 1
     float norm2 = q.norm2 - 2.f * q.mean_dot;
@@ -117,16 +175,32 @@ void HashFamily::hash_query(const Row& x, Query& q) const {
 }
 
 uint64_t HashFamily::query_cost(const Row& x) const {
-  return uint64_t{x.n} * (width_ + 2) + width_ + (spec_.transform == Transform::kL2Alsh ? width_ + n_columns_ : 0);
+  const uint64_t projected = n_coordinates_ ? uint64_t{x.n} * n_coordinates_ + 2 * uint64_t{rank_} * (width_ + 1)
+                                            : uint64_t{x.n} * width_ + width_;
+  return projected + 2 * uint64_t{x.n} + (spec_.transform == Transform::kL2Alsh ? width_ + n_columns_ : 0);
 }
 
-void HashFamily::sketch_neuron(const float* w, float* sketch, float& tail) const {
+// out = P v, v = [w; tail]: coordinates in the subspace, or the sketch itself where there is none
+void HashFamily::neuron_coordinates(const float* w, float tail, float* out) const {
+  const size_t n = mean_projection_.size();
+  std::fill(out, out + n, 0.f);
+  for (uint32_t c = 0; c + 1 < n_columns_; c++) active().axpy(out, w[c], &projection_[c * n], n);
+  active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
+}
+
+void HashFamily::sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail, float& norm2) const {
   const Kernels& k = active();
   const uint32_t bias = n_columns_ - 1;
   tail = w[bias] + k.dot(w, mean_.data(), bias);
-  std::fill(sketch, sketch + width_, 0.f);
-  for (uint32_t c = 0; c < bias; c++) k.axpy(sketch, w[c], &projection_[size_t{c} * width_], width_);
-  k.axpy(sketch, tail, &projection_[size_t{bias} * width_], width_);
+  if (!n_coordinates_) {
+    neuron_coordinates(w, tail, sketch);
+    norm2 = k.dot(w, w, bias) + tail * tail;
+    return;
+  }
+  neuron_coordinates(w, tail, coordinate);
+  for (uint32_t r = 0; r < n_coordinates_; r++) coordinate[r] *= balance_[r];
+  norm2 = k.dot(coordinate, coordinate, n_coordinates_);
+  mix(coordinate, sketch);
 }
 
 void HashFamily::encode_neuron(const float* sketch, float norm2, float scale, float* scratch, uint64_t* word) const {

@@ -6,6 +6,9 @@
 //   sign families:   1 if p.v >= 0                          (SimHash, Charikar 2002)
 //   Euclidean:       parity of floor((p.v + offset) / r)    (p-stable, Datar et al. 2004, kept to one bit)
 // Projections are stored input-major, projection[column * width + bit]: hashing a sparse input is a few contiguous AXPYs.
+// Subspace projections go in two steps: to coordinates in the principal subspace of the inputs (U, few columns), from there
+// to bits (G). In between each coordinate is balanced: neurons' multiplied by d, queries' divided by it, which leaves inner
+// products alone and, with d^4 = mean square of the queries / mean square of the neurons, makes their angles tell most.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +27,8 @@ struct Query {
   std::vector<float> value;      // width: projections on the query side; their size is each bit's confidence
   std::vector<float> direction;  // width: how a neuron's sketch moves when w moves by one input: P [x; 1 + x.mean]
   std::vector<uint64_t> word;    // width / 64
+  std::vector<float> coordinate; // subspace only: d U' [x; 1 + x.mean]
+  std::vector<float> centered;   // subspace only: U' [x - mean; 1] / d
   float mean_dot = 0.f;          // x . mean
   float norm2 = 0.f;             // |[x; 1]|^2
 };
@@ -39,9 +44,16 @@ class HashFamily {
   void hash_query(const Row& x, Query& q) const;
   uint64_t query_cost(const Row& x) const;
 
-  // sketch (width) = P v for the neuron in row w (n_columns floats); tail = b + w.mean.
-  void sketch_neuron(const float* w, float* sketch, float& tail) const;
-  uint64_t sketch_cost() const { return uint64_t{n_columns_} * (width_ + 1) + width_; }
+  // Of the neuron in row w (n_columns floats): sketch (width) = P v, tail = b + w.mean, norm2 = |v|^2. For subspace
+  // projections v is taken in the subspace, and its balanced coordinates (n_coordinates) are written too.
+  void sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail, float& norm2) const;
+  uint64_t sketch_cost() const {
+    const uint64_t n = n_coordinates_ ? n_coordinates_ : width_;
+    return n_columns_ * (n + 2) + uint64_t{n_coordinates_} * (width_ + 1);
+  }
+
+  // Subspace only: balances the coordinates for these weights (n_rows x stride). Returns the multiplications it took.
+  uint64_t rebalance(const float* weights, size_t stride, uint32_t n_rows);
 
   // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused without a transform).
   void encode_neuron(const float* sketch, float norm2, float scale, float* scratch, uint64_t* word) const;
@@ -52,23 +64,33 @@ class HashFamily {
 
   uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant
   uint32_t words() const { return width_ / 64; }
+  uint32_t n_coordinates() const { return n_coordinates_; }  // 0 unless subspace
   uint32_t n_columns() const { return n_columns_; }
+  size_t bytes() const { return projection_.bytes() + mixing_.bytes(); }
   const LshSpec& spec() const { return spec_; }
   Array<float>& projection() { return projection_; }
+  Array<float>& mixing() { return mixing_; }
+  Array<float>& balance() { return balance_; }
   Array<float>& mean() { return mean_; }
 
  private:
   void draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost);
   void encode(const float* value, uint64_t* word) const;
+  void neuron_coordinates(const float* w, float tail, float* out) const;  // or the sketch, where there is no subspace
+  void mix(const float* coordinate, float* out) const;
 
   LshSpec spec_;
   uint32_t n_columns_, n_bits_, width_;
+  uint32_t rank_ = 0, n_coordinates_ = 0;  // of the subspace, the bias counted in; padded to whole blocks
   int terms_;
   uint64_t seed_, layer_;
   bool drawn_ = false;
-  Array<float> projection_;       // n_columns x width
+  Array<float> projection_;       // n_columns x width; of a subspace, its basis: n_columns x n_coordinates
+  Array<float> mixing_;           // G of a subspace: n_coordinates x width
   Array<float> mean_;             // n_columns, the bias's 0
-  Array<float> mean_projection_;  // width: P [mean; 0]
+  Array<float> balance_;          // n_coordinates: d
+  Array<float> query_square_;     // n_coordinates: mean square of the sample's coordinates
+  Array<float> mean_projection_;  // P [mean; 0], width or n_coordinates
   Array<float> extra_;            // terms x width: projections of the transform's coordinates
   Array<float> extra_query_;      // width: what those coordinates add to a query
   Array<float> offset_;           // width, Euclidean family only

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numbers>
 
 #include "lsh/probing.h"
 #include "random.h"
@@ -14,6 +15,8 @@ namespace {
 // Below this many neurons a scan of all signatures (an XOR and a popcount each) beats table look-ups.
 constexpr uint32_t kScanLimit = 50'000;
 constexpr uint32_t kStalenessSample = 64;
+constexpr uint32_t kLevels = 2048;  // of ranking by inner product
+constexpr float kRoom = 1.25f;      // for neurons to outgrow the longest one before the next rebuild
 
 LshSpec resolve(LshSpec spec, uint32_t n_neurons) {
   if (spec.lookup == Lookup::kAuto)
@@ -28,9 +31,10 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     : family_(n_columns, resolve(spec, n_neurons), seed, layer),
       n_neurons_(n_neurons),
       incremental_(incremental),
-      needs_norm_(spec.transform != Transform::kNone),
       sketch_(size_t{n_neurons} * family_.width()),
+      coordinate_(size_t{n_neurons} * family_.n_coordinates()),
       norm2_(n_neurons),
+      norm_(n_neurons),
       tail_(n_neurons),
       scale_(1),
       signature_(size_t{n_neurons} * family_.words()),
@@ -39,13 +43,14 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
 }
 
 uint64_t LshIndex::hash_row(uint32_t i, const Weights& w) {
-  family_.sketch_neuron(w.row(i), &sketch_[size_t{i} * family_.width()], tail_[i]);
-  if (needs_norm_) norm2_[i] = active().dot(w.row(i), w.row(i), w.n_columns - 1) + tail_[i] * tail_[i];
-  return family_.sketch_cost() + (needs_norm_ ? w.n_columns : 0);
+  float* coordinate = coordinate_.empty() ? nullptr : &coordinate_[size_t{i} * family_.n_coordinates()];
+  family_.sketch_neuron(w.row(i), coordinate, &sketch_[size_t{i} * family_.width()], tail_[i], norm2_[i]);
+  return family_.sketch_cost() + family_.encode_cost();
 }
 
 void LshIndex::encode(uint32_t i, LookupScratch& scratch) {
   scratch.encode.resize(family_.width());
+  norm_[i] = std::sqrt(norm2_[i]);
   family_.encode_neuron(&sketch_[size_t{i} * family_.width()], norm2_[i], scale_[0], scratch.encode.data(), signature(i));
 }
 
@@ -56,13 +61,13 @@ void LshIndex::encode_all(Team& team) {
 
 uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, bool redraw, Team& team) {
   uint64_t cost = family_.fit(sample, generation, redraw);
+  cost += family_.rebalance(w.data, w.stride, w.n_rows);
   team.each(n_neurons_, 16, [&](int, size_t i) { hash_row(static_cast<uint32_t>(i), w); });
-  scale_[0] = std::sqrt(*std::max_element(norm2_.begin(), norm2_.end()));
+  set_scale(std::sqrt(*std::max_element(norm2_.begin(), norm2_.end())));
   encode_all(team);
   refill_tables();
   dirty_.fill(0);
-  cost += n_neurons_ * (family_.sketch_cost() + family_.encode_cost() + (needs_norm_ ? w.n_columns : 0));
-  return cost;
+  return cost + n_neurons_ * (family_.sketch_cost() + family_.encode_cost());
 }
 
 void LshIndex::refill_tables() {
@@ -71,37 +76,43 @@ void LshIndex::refill_tables() {
 
 void LshIndex::derive(Team& team) {
   family_.derive();
+  set_scale(scale_[0]);
   encode_all(team);
   refill_tables();
 }
 
 uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q, LookupScratch& scratch) {
+  const uint32_t width = family_.width(), n = family_.n_coordinates();
   const float dt = 1.f + q.mean_dot;
-  active().axpy(&sketch_[size_t{i} * family_.width()], -step, q.direction.data(), family_.width());
-  if (needs_norm_) {
-    const float x_norm2 = q.norm2 - 1.f;  // without the bias's 1
-    norm2_[i] += step * (step * (x_norm2 + dt * dt) - 2.f * (wx + tail_[i] * dt));
+  active().axpy(&sketch_[size_t{i} * width], -step, q.direction.data(), width);
+  if (n) {
+    float* coordinate = &coordinate_[size_t{i} * n];
+    active().axpy(coordinate, -step, q.coordinate.data(), n);
+    norm2_[i] = active().dot(coordinate, coordinate, n);
+  } else {  // |v - step d|^2, d = [x; dt]
+    const float d_norm2 = q.norm2 - 1.f + dt * dt;
+    norm2_[i] = std::max(0.f, norm2_[i] + step * (step * d_norm2 - 2.f * (wx + tail_[i] * dt)));
   }
   tail_[i] -= step * dt;
   encode(i, scratch);
   if (tables_)
     for (int t = 0; t < tables_->n_tables(); t++) tables_->move(t, i, signature(i));
-  return family_.width() + 1 + (needs_norm_ ? 5 : 0) + family_.encode_cost();
+  return width + (n ? 2 * n : 5) + 2 + family_.encode_cost();
 }
 
 uint64_t LshIndex::follow(uint32_t i, std::span<const std::pair<float, const Query*>> steps, const float* w,
                           LookupScratch& scratch) {
+  const uint32_t width = family_.width(), n = family_.n_coordinates();
+  float* coordinate = n ? &coordinate_[size_t{i} * n] : nullptr;
   for (const auto& [step, q] : steps) {
-    active().axpy(&sketch_[size_t{i} * family_.width()], -step, q->direction.data(), family_.width());
+    active().axpy(&sketch_[size_t{i} * width], -step, q->direction.data(), width);
+    if (n) active().axpy(coordinate, -step, q->coordinate.data(), n);
     tail_[i] -= step * (1.f + q->mean_dot);
   }
-  uint64_t cost = steps.size() * (family_.width() + 1) + family_.encode_cost();
-  if (needs_norm_) {
-    norm2_[i] = active().dot(w, w, family_.n_columns() - 1) + tail_[i] * tail_[i];
-    cost += family_.n_columns();
-  }
+  const uint32_t n_inputs = family_.n_columns() - 1;
+  norm2_[i] = n ? active().dot(coordinate, coordinate, n) : active().dot(w, w, n_inputs) + tail_[i] * tail_[i];
   encode(i, scratch);
-  return cost;
+  return steps.size() * (width + n + 1) + (n ? n : n_inputs + 1) + 1 + family_.encode_cost();
 }
 
 void LshIndex::move_in_tables(int table, std::span<const uint32_t> neurons) {
@@ -120,48 +131,70 @@ uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
   });
   if (tables_)
     team.each(static_cast<size_t>(tables_->n_tables()), 1, [&](int, size_t t) { move_in_tables(static_cast<int>(t), marked); });
-  return marked.size() * (family_.sketch_cost() + family_.encode_cost() + (needs_norm_ ? w.n_columns : 0));
+  return marked.size() * (family_.sketch_cost() + family_.encode_cost());
 }
 
 double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   const uint32_t n = std::min(n_neurons_, kStalenessSample);
-  std::vector<float> sketch(family_.width()), scratch(family_.width());
+  std::vector<float> coordinate(family_.n_coordinates()), sketch(family_.width()), scratch(family_.width());
   std::vector<uint64_t> word(family_.words());
   uint64_t changed = 0;
   for (uint32_t s = 0; s < n; s++) {
     const auto i = static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n);
-    float tail;
-    family_.sketch_neuron(w.row(i), sketch.data(), tail);
-    const float norm2 = active().dot(w.row(i), w.row(i), w.n_columns - 1) + tail * tail;
+    float tail, norm2;
+    family_.sketch_neuron(w.row(i), coordinate.data(), sketch.data(), tail, norm2);
     family_.encode_neuron(sketch.data(), norm2, scale_[0], scratch.data(), word.data());
     for (uint32_t k = 0; k < family_.words(); k++)
       changed += static_cast<uint64_t>(std::popcount(word[k] ^ signature_[size_t{i} * family_.words() + k]));
   }
-  cost += n * (family_.sketch_cost() + family_.encode_cost() + w.n_columns);
+  cost += n * (family_.sketch_cost() + family_.encode_cost());
   return static_cast<double>(changed) / (double{1} * n * family_.spec().bits * family_.spec().tables);
+}
+
+void LshIndex::set_scale(float scale) {
+  scale_[0] = scale;
+  const int bits = family_.spec().bits * family_.spec().tables;
+  const float unit = kLevels / (2.f * kRoom * std::max(scale, 1e-12f));
+  cosine_.assign(family_.width() + 1, 0.f);
+  for (int h = 0; h <= bits; h++)
+    cosine_[static_cast<size_t>(h)] = unit * static_cast<float>(std::cos(std::numbers::pi * h / bits));
+}
+
+// Signatures tell the angle between neuron and query. A transform has made angles order inner products; without one the
+// neuron's length does: w.x + b is proportional to |v| cos(angle). Turns Hamming distances into ranks 0 .. kLevels.
+void LshIndex::rank_by_inner_product(const float* norm, uint32_t n, uint16_t* distance) const {
+  active().rank(cosine_.data(), norm, n, kLevels, distance);
 }
 
 void LshIndex::candidates(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
   const LshSpec& spec = family_.spec();
+  const uint32_t words = family_.words();
+  const bool by_length = spec.transform == Transform::kNone;
   const uint64_t start = mix(q.word[0]);
   if (!tables_) {
     s.distance.resize(n_neurons_);
-    active().hamming(signature_.data(), family_.words(), n_neurons_, q.word.data(), s.distance.data());
-    return keep_nearest(nullptr, s.distance.data(), n_neurons_, wanted, family_.width(), start, s, out);
+    active().hamming(signature_.data(), words, n_neurons_, q.word.data(), s.distance.data());
+    if (by_length) rank_by_inner_product(norm_.data(), n_neurons_, s.distance.data());
+    return keep_nearest(nullptr, s.distance.data(), n_neurons_, wanted, by_length ? kLevels : family_.width(), start, s, out);
   }
   collect(q, s);
-  s.distance.resize(s.found.size());
-  const auto most = static_cast<uint32_t>(spec.tables);
-  for (size_t k = 0; k < s.found.size(); k++) {
-    const uint32_t i = s.found[k];
-    if (spec.ranking == Ranking::kCollisions)
-      s.distance[k] = static_cast<uint16_t>(most - std::min<uint32_t>(most, s.collisions[i]));
-    else
-      active().hamming(&signature_[size_t{i} * family_.words()], family_.words(), 1, q.word.data(), &s.distance[k]);
-    s.collisions[i] = 0;
+  const auto n = static_cast<uint32_t>(s.found.size());
+  s.distance.resize(n);
+  if (spec.ranking == Ranking::kCollisions) {
+    const auto most = static_cast<uint32_t>(spec.tables);
+    for (uint32_t k = 0; k < n; k++)
+      s.distance[k] = static_cast<uint16_t>(most - std::min<uint32_t>(most, s.collisions[s.found[k]]));
+    keep_nearest(s.found.data(), s.distance.data(), n, wanted, most, start, s, out);
+  } else {
+    s.norm.resize(n);
+    for (uint32_t k = 0; k < n; k++) {
+      active().hamming(&signature_[size_t{s.found[k]} * words], words, 1, q.word.data(), &s.distance[k]);
+      s.norm[k] = norm_[s.found[k]];
+    }
+    if (by_length) rank_by_inner_product(s.norm.data(), n, s.distance.data());
+    keep_nearest(s.found.data(), s.distance.data(), n, wanted, by_length ? kLevels : family_.width(), start, s, out);
   }
-  keep_nearest(s.found.data(), s.distance.data(), static_cast<uint32_t>(s.found.size()), wanted,
-               spec.ranking == Ranking::kCollisions ? most : family_.width(), start, s, out);
+  for (const uint32_t i : s.found) s.collisions[i] = 0;
 }
 
 // Fills scratch.found with the neurons of all probed buckets, scratch.collisions with how often each was met.
@@ -195,32 +228,30 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
 // starting point that the query chooses, so that no neuron is favoured for its number.
 void LshIndex::keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted, uint32_t widest,
                             uint64_t start, LookupScratch& s, std::vector<uint32_t>& out) const {
-  out.clear();
+  out.resize(std::min(n, wanted) + 1);  // one more: the loop writes before it knows whether to keep
   const auto id = [&](uint32_t k) { return neuron ? neuron[k] : k; };
-  if (n <= wanted) {
-    for (uint32_t k = 0; k < n; k++) out.push_back(id(k));
-    return;
-  }
   s.histogram.assign(widest + 1, 0);
   for (uint32_t k = 0; k < n; k++) s.histogram[distance[k]]++;
-  uint32_t limit = 0, below = 0;  // everything nearer than `limit` is in; of those at it, the rest
-  while (below + s.histogram[limit] < wanted) below += s.histogram[limit++];
-  uint32_t ties = wanted - below;
-  const auto from = static_cast<uint32_t>(start % n);
-  for (uint32_t step = 0; step < n; step++) {
-    const uint32_t k = from + step < n ? from + step : from + step - n;
-    if (distance[k] > limit) continue;
-    if (distance[k] == limit) {
-      if (ties == 0) continue;
-      ties--;
+  uint32_t limit = 0, below = 0;  // everything nearer than `limit` is in; of those at it, as many as there is room for
+  while (limit <= widest && below + s.histogram[limit] < wanted) below += s.histogram[limit++];
+  uint32_t ties = wanted - below, kept = 0;
+  const auto take = [&](uint32_t from, uint32_t to) {
+    for (uint32_t k = from; k < to; k++) {
+      const uint32_t tie = (distance[k] == limit) & (ties > 0);
+      out[kept] = id(k);
+      kept += (distance[k] < limit) | tie;
+      ties -= tie;
     }
-    out.push_back(id(k));
-  }
+  };
+  const auto from = n ? static_cast<uint32_t>(start % n) : 0;
+  take(from, n);
+  take(0, from);
+  out.resize(kept);
 }
 
 size_t LshIndex::bytes() const {
-  return sketch_.bytes() + norm2_.bytes() + tail_.bytes() + signature_.bytes() + dirty_.bytes() +
-         uint64_t{family_.n_columns()} * family_.width() * sizeof(float) + (tables_ ? tables_->bytes() : 0);
+  return sketch_.bytes() + coordinate_.bytes() + 2 * norm2_.bytes() + tail_.bytes() + signature_.bytes() + dirty_.bytes() +
+         family_.bytes() + (tables_ ? tables_->bytes() : 0);
 }
 
 }  // namespace hashgrad

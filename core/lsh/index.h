@@ -28,6 +28,7 @@ struct LookupScratch {
   std::vector<uint32_t> found;
   std::vector<uint32_t> histogram;
   std::vector<float> encode;  // width
+  std::vector<float> norm;    // per candidate
 };
 
 class LshIndex {
@@ -43,7 +44,8 @@ class LshIndex {
   // After [w_i; b_i] -= step * [x; 1] for the query's input x, with which w_i had the product wx: move its sketch and bits.
   // Returns the multiplications it took.
   uint64_t follow(uint32_t neuron, float step, float wx, const Query& q, LookupScratch& scratch);
-  // The same for the sum of several such steps, taken at once (batch-synchronous); tables are left to move_in_tables.
+  // The same for the sum of several such steps, taken at once, after which the row is w (batch-synchronous); tables are
+  // left to move_in_tables.
   uint64_t follow(uint32_t neuron, std::span<const std::pair<float, const Query*>> steps, const float* w,
                   LookupScratch& scratch);
   void move_in_tables(int table, std::span<const uint32_t> neurons);
@@ -55,11 +57,14 @@ class LshIndex {
   void derive(Team& team);        // signatures and tables from loaded sketches
   double staleness(const Weights& w, uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
+  // Multiplications of ranking: one a neuron where its length counts. (Those met in tables are fewer; this is the bound.)
+  uint64_t ranking_cost() const { return family_.spec().transform == Transform::kNone ? n_neurons_ : 0; }
   bool incremental() const { return incremental_; }
   const HashFamily& family() const { return family_; }
   HashFamily& family() { return family_; }
   const Tables* tables() const { return tables_.get(); }
   Array<float>& sketch() { return sketch_; }
+  Array<float>& coordinate() { return coordinate_; }
   Array<float>& norm2() { return norm2_; }
   Array<float>& tail() { return tail_; }
   Array<float>& scale() { return scale_; }
@@ -69,6 +74,8 @@ class LshIndex {
  private:
   uint64_t* signature(uint32_t i) { return &signature_[size_t{i} * family_.words()]; }
   void encode(uint32_t i, LookupScratch& scratch);
+  void rank_by_inner_product(const float* norm, uint32_t n, uint16_t* distance) const;
+  void set_scale(float scale);
   uint64_t hash_row(uint32_t i, const Weights& w);
   void encode_all(Team& team);
   void collect(const Query& q, LookupScratch& scratch) const;
@@ -78,11 +85,13 @@ class LshIndex {
   HashFamily family_;
   uint32_t n_neurons_;
   bool incremental_;
-  bool needs_norm_;
   Array<float> sketch_;         // n_neurons x width: P v
-  Array<float> norm2_;          // |v|^2
+  Array<float> coordinate_;     // n_neurons x n_coordinates: v in the subspace, if there is one
+  Array<float> norm2_;          // |v|^2 (in the subspace, if there is one)
+  Array<float> norm_;           // its root, as ranking reads it
   Array<float> tail_;           // b + w.mean, the last coordinate of v
   Array<float> scale_;          // one number: the largest |v| at the last rebuild
+  std::vector<float> cosine_;   // per Hamming distance: cos(angle), in ranking's units
   Array<uint64_t> signature_;   // n_neurons x words
   Array<uint8_t> dirty_;        // a byte each: many threads may write
   std::unique_ptr<Tables> tables_;

@@ -8,11 +8,10 @@
 namespace hashgrad {
 
 namespace {
-
 constexpr int kIterations = 4;
+}
 
-// Gram-Schmidt on the columns of q (n x width), twice for accuracy; a column that vanishes stays zero.
-void orthonormalise(Array<float>& q, uint32_t n, uint32_t width, uint32_t rank) {
+void orthonormalise(float* q, uint32_t n, uint32_t width, uint32_t rank) {
   std::vector<double> overlap(rank);
   for (uint32_t c = 0; c < rank; c++) {
     double before = 0;
@@ -34,17 +33,15 @@ void orthonormalise(Array<float>& q, uint32_t n, uint32_t width, uint32_t rank) 
   }
 }
 
-}  // namespace
-
 Array<float> principal_subspace(std::span<const Row> sample, const Array<float>& mean, uint32_t n_columns, uint32_t rank,
-                                Random& random, uint64_t& cost) {
+                                uint32_t width, Random& random, uint64_t& cost) {
   const Kernels& k = active();
-  const uint32_t n = n_columns - 1, width = static_cast<uint32_t>(round_up(rank, kBlock));
+  const uint32_t n = n_columns - 1;
   Array<float> q(size_t{n_columns} * width), next(q.size());
   std::vector<float> image(width), offset(width), total(width);
   for (uint32_t j = 0; j < n; j++)
     for (uint32_t c = 0; c < rank; c++) q[j * width + c] = random.normal();
-  orthonormalise(q, n, width, rank);
+  orthonormalise(q.data(), n, width, rank);
   for (int iteration = 0; iteration < kIterations; iteration++) {
     // next = sum_i (x_i - mean)' (x_i - mean) q, the mean taken out without touching the zeros of x_i
     next.fill(0.f);
@@ -60,7 +57,7 @@ Array<float> principal_subspace(std::span<const Row> sample, const Array<float>&
     for (uint32_t j = 0; j < n; j++) k.axpy(&next[j * width], -mean[j], total.data(), width);
     cost += 2 * uint64_t{n} * width + 2 * uint64_t{n} * rank * rank;
     std::swap(q, next);
-    orthonormalise(q, n, width, rank);
+    orthonormalise(q.data(), n, width, rank);
   }
   return q;
 }

@@ -35,11 +35,10 @@ void Tables::rebuild(const uint64_t* signatures, size_t words) {
     std::fill(load.begin(), load.end(), 0);
     for (uint32_t i = 0; i < n_neurons_; i++) most = std::max(most, ++load[key(t, signatures + i * words)]);
   }
-  const uint32_t wanted = static_cast<uint32_t>(round_up(most + most / 2 + 4, 8));
-  if (wanted > capacity_ || wanted < capacity_ / 4) {
-    capacity_ = wanted;
-    slots_ = Array<uint32_t>(static_cast<size_t>(tables_) * n_buckets * capacity_);
-  }
+  // of the signatures alone, not of what the tables were before: a resumed run must find the same ones
+  capacity_ = static_cast<uint32_t>(round_up(most + most / 2 + 4, 8));
+  const size_t n_slots = static_cast<size_t>(tables_) * n_buckets * capacity_;
+  if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots);
   slots_.fill(kEmpty);
   for (int t = 0; t < tables_; t++)
     for (uint32_t i = 0; i < n_neurons_; i++) insert(t, i, key(t, signatures + i * words));

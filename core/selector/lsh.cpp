@@ -11,7 +11,8 @@ class Lsh final : public Selector {
  public:
   Lsh(const LayerSpec& spec, std::unique_ptr<LshIndex> index)
       : n_kept_(spec.n_kept()),
-        n_candidates_(std::min(spec.n_outputs, static_cast<uint32_t>(std::ceil(spec.lsh.candidates * static_cast<float>(n_kept_))))),
+        n_candidates_(static_cast<uint32_t>(
+            std::min(double{1} * spec.n_outputs, std::ceil(double{spec.lsh.candidates} * n_kept_)))),
         index_(std::move(index)),
         exact_(make_winner_take_all(spec)) {}
 
@@ -19,7 +20,7 @@ class Lsh final : public Selector {
               Counts& counts) const override {
     if (ask.exact) return exact_->select(x, w, ask, query, scratch, out, counts);
     index_->family().hash_query(x, query);
-    counts.query += index_->family().query_cost(x);
+    counts.query += index_->family().query_cost(x) + index_->ranking_cost();
     index_->candidates(query, n_candidates_, scratch.lookup, out.id);
     const size_t evaluated = out.id.size();
     out.z.resize(evaluated);

@@ -26,6 +26,11 @@ uint64_t sort_key(float z, uint32_t id) {
 
 void keep_largest(uint32_t n, SelectScratch& scratch, ActiveSet& set) {
   if (set.id.size() <= n) return;
+  if (n == 0) {
+    set.id.clear();
+    set.z.clear();
+    return;
+  }
   scratch.order.resize(set.id.size());
   for (size_t k = 0; k < set.id.size(); k++) scratch.order[k] = sort_key(set.z[k], set.id[k]);
   std::nth_element(scratch.order.begin(), scratch.order.begin() + (n - 1), scratch.order.end(), std::greater<>());
