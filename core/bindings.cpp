@@ -52,10 +52,12 @@ PyBatch dense_batch(In<float, 2> x) {
   return b;
 }
 
-PyBatch csr_batch(In<int64_t, 1> indptr, In<int32_t, 1> indices, In<float, 1> values, uint32_t n_columns) {
+PyBatch csr_batch(In<int64_t, 1> indptr, In<int32_t, 1> indices, In<float, 1> values,
+                  uint32_t n_columns) {
   rule(indptr.shape(0) >= 1, "indptr must hold n_rows + 1 offsets, got none");
   rule(indices.shape(0) == values.shape(0), "indices and values must be equally long, got " +
-                                                std::to_string(indices.shape(0)) + " and " + std::to_string(values.shape(0)));
+                                                std::to_string(indices.shape(0)) + " and " +
+                                                std::to_string(values.shape(0)));
   PyBatch b;
   b.n_rows = indptr.shape(0) - 1;
   b.n_columns = n_columns;
@@ -65,7 +67,8 @@ PyBatch csr_batch(In<int64_t, 1> indptr, In<int32_t, 1> indices, In<float, 1> va
   return b;
 }
 
-PyTargets label_targets(std::optional<In<int64_t, 1>> indptr, In<int32_t, 1> labels, uint32_t n_outputs) {
+PyTargets label_targets(std::optional<In<int64_t, 1>> indptr, In<int32_t, 1> labels,
+                        uint32_t n_outputs) {
   PyTargets t;
   t.n_outputs = n_outputs;
   t.label = labels.data();
@@ -91,27 +94,31 @@ PyTargets value_targets(In<float, 2> y) {
   return t;
 }
 
-std::span<const uint32_t> rows_of(const In<uint32_t, 1>& rows, uint64_t n_rows, const char* argument) {
+std::span<const uint32_t> rows_of(const In<uint32_t, 1>& rows, uint64_t n_rows,
+                                  const char* argument) {
   const std::span<const uint32_t> span(rows.data(), rows.shape(0));
   for (const uint32_t row : span)
-    rule(row < n_rows, std::string(argument) + " must name rows in [0, " + std::to_string(n_rows) + "), got " +
-                           std::to_string(row));
+    rule(row < n_rows, std::string(argument) + " must name rows in [0, " + std::to_string(n_rows) +
+                           "), got " + std::to_string(row));
   return span;
 }
 
 int team_size(int threads) {
-  rule(threads >= 0 && threads <= 1024, "threads must be in [0, 1024], got " + std::to_string(threads));
+  rule(threads >= 0 && threads <= 1024,
+       "threads must be in [0, 1024], got " + std::to_string(threads));
   return threads == 0 ? hardware_threads() : threads;
 }
 
 void check_columns(const Network& net, const Batch& batch) {
-  rule(batch.n_columns == net.n_inputs(), "X must have n_inputs = " + std::to_string(net.n_inputs()) + " columns, got " +
-                                              std::to_string(batch.n_columns));
+  rule(batch.n_columns == net.n_inputs(),
+       "X must have n_inputs = " + std::to_string(net.n_inputs()) + " columns, got " +
+           std::to_string(batch.n_columns));
 }
 
 void check_ready(const Network& net, const Batch& batch) {
   check_columns(net, batch);
-  if (!net.built()) throw std::runtime_error("the hash index is not built yet: call build() or train first");
+  if (!net.built())
+    throw std::runtime_error("the hash index is not built yet: call build() or train first");
 }
 
 std::vector<LayerSpec> layer_specs(const std::vector<LayerSpec*>& layers) {
@@ -120,18 +127,23 @@ std::vector<LayerSpec> layer_specs(const std::vector<LayerSpec*>& layers) {
   return copies;
 }
 
-TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, In<uint32_t, 1> order,
-                  const ScheduleSpec& schedule, uint32_t batch_size, int threads, std::optional<In<float, 1>> example_weights,
+TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets,
+                  In<uint32_t, 1> order, const ScheduleSpec& schedule, uint32_t batch_size,
+                  int threads, std::optional<In<float, 1>> example_weights,
                   std::optional<In<float, 1>> output_weights, In<uint32_t, 1> sample) {
   check_ready(net, batch);
-  rule(targets.n_rows == batch.n_rows, "X and y must have equally many rows, got " + std::to_string(batch.n_rows) + " and " +
+  rule(targets.n_rows == batch.n_rows, "X and y must have equally many rows, got " +
+                                           std::to_string(batch.n_rows) + " and " +
                                            std::to_string(targets.n_rows));
-  rule(targets.n_outputs == net.n_outputs(), "y must be for n_outputs = " + std::to_string(net.n_outputs()) +
-                                                 " outputs, got " + std::to_string(targets.n_outputs));
+  rule(targets.n_outputs == net.n_outputs(),
+       "y must be for n_outputs = " + std::to_string(net.n_outputs()) + " outputs, got " +
+           std::to_string(targets.n_outputs));
   rule((targets.value != nullptr) == (net.loss() == Loss::kSquared),
        "y must hold values for the squared loss and labels for the others");
-  rule(!example_weights || example_weights->shape(0) == batch.n_rows, "example_weights must have one weight a row");
-  rule(!output_weights || output_weights->shape(0) == net.n_outputs(), "output_weights must have one weight an output");
+  rule(!example_weights || example_weights->shape(0) == batch.n_rows,
+       "example_weights must have one weight a row");
+  rule(!output_weights || output_weights->shape(0) == net.n_outputs(),
+       "output_weights must have one weight an output");
   TrainingJob job;
   job.batch = &batch;
   job.targets = &targets;
@@ -147,7 +159,8 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
 
 nb::dict counts_dict(const Counts& c) {
   nb::dict d;
-  d["query"] = c.query, d["rerank"] = c.rerank, d["forward"] = c.forward, d["backward"] = c.backward;
+  d["query"] = c.query, d["rerank"] = c.rerank, d["forward"] = c.forward,
+  d["backward"] = c.backward;
   d["update"] = c.update, d["rehash"] = c.rehash, d["rebuild"] = c.rebuild;
   d["active"] = c.active, d["candidates"] = c.candidates, d["queries"] = c.queries;
   return d;
@@ -168,15 +181,18 @@ void set_ledger(Network& net, const nb::dict& d) {
   size_t l = 0;
   for (nb::handle item : nb::cast<nb::list>(d["layers"])) {
     rule(l < ledger.layers.size(), "ledger must have one entry a layer");
-    const auto get = [&](const char* key) { return nb::cast<uint64_t>(nb::cast<nb::dict>(item)[key]); };
-    ledger.layers[l++] = {get("query"),  get("rerank"),  get("forward"), get("backward"),   get("update"),
-                          get("rehash"), get("rebuild"), get("active"),  get("candidates"), get("queries")};
+    const auto get = [&](const char* key) {
+      return nb::cast<uint64_t>(nb::cast<nb::dict>(item)[key]);
+    };
+    ledger.layers[l++] = {get("query"),      get("rerank"), get("forward"), get("backward"),
+                          get("update"),     get("rehash"), get("rebuild"), get("active"),
+                          get("candidates"), get("queries")};
   }
 }
 
 template <class T>
-void put(nb::dict& d, const std::string& name, nb::handle owner, Array<T>& array, std::initializer_list<size_t> shape,
-         std::initializer_list<int64_t> strides = {}) {
+void put(nb::dict& d, const std::string& name, nb::handle owner, Array<T>& array,
+         std::initializer_list<size_t> shape, std::initializer_list<int64_t> strides = {}) {
   if (!array.empty()) d[name.c_str()] = nb::cast(Out<T>(array.data(), shape, owner, strides));
 }
 
@@ -189,7 +205,8 @@ nb::dict tensors(nb::handle self) {
     const std::string at = "layers." + std::to_string(l) + ".";
     const size_t n = layer.spec().n_outputs, m = layer.n_columns();
     const auto stride = static_cast<int64_t>(layer.stride());
-    const auto matrix = [&](const std::string& name, Array<float>& a, size_t first, size_t columns) {
+    const auto matrix = [&](const std::string& name, Array<float>& a, size_t first,
+                            size_t columns) {
       if (a.empty()) return;
       if (columns)
         d[(at + name).c_str()] = nb::cast(Out<float>(a.data(), {n, columns}, self, {stride, 1}));
@@ -205,7 +222,8 @@ nb::dict tensors(nb::handle self) {
     if (!index || !net.built()) continue;
     const size_t width = index->family().width();
     const size_t coordinates = index->family().n_coordinates();
-    put(d, at + "lsh.projection", self, index->family().projection(), {m, coordinates ? coordinates : width});
+    put(d, at + "lsh.projection", self, index->family().projection(),
+        {m, coordinates ? coordinates : width});
     put(d, at + "lsh.mixing", self, index->family().mixing(), {coordinates, width});
     put(d, at + "lsh.balance", self, index->family().balance(), {coordinates});
     put(d, at + "lsh.coordinate", self, index->coordinate(), {n, coordinates});
@@ -231,7 +249,8 @@ nb::list tables(Network& net) {
       d["staleness"] = net.staleness(l);
       d["rebuilds"] = net.rebuilds();
       d["overflow"] = index->tables() ? index->tables()->overflow() : 0;
-      std::vector<uint32_t> loads = index->tables() ? index->tables()->load_histogram() : std::vector<uint32_t>();
+      std::vector<uint32_t> loads =
+          index->tables() ? index->tables()->load_histogram() : std::vector<uint32_t>();
       const size_t n = loads.size();
       d["bucket_loads"] = own(std::move(loads), {n});
     }
@@ -241,7 +260,8 @@ nb::list tables(Network& net) {
 }
 
 // One training example's walk, for tests: what was selected, and the deltas that follow from it.
-nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uint32_t row, uint64_t step) {
+nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uint32_t row,
+               uint64_t step) {
   check_ready(net, batch);
   rule(row < batch.n_rows && batch.n_rows == targets.n_rows, "row must be a row of X and y");
   Worker w(net.layers());
@@ -277,7 +297,8 @@ struct PyFamily {
   size_t bits;
 
   PyFamily(uint32_t n_inputs, const LshSpec& spec, uint64_t seed)
-      : family((spec.check(), n_inputs + 1), spec, seed, 0), bits(static_cast<size_t>(spec.bits * spec.tables)) {}
+      : family((spec.check(), n_inputs + 1), spec, seed, 0),
+        bits(static_cast<size_t>(spec.bits * spec.tables)) {}
 
   void fit(const PyBatch& sample) {
     rule(sample.n_columns + 1 == family.n_columns(), "sample must have n_inputs columns");
@@ -292,7 +313,8 @@ struct PyFamily {
   Out<uint8_t> unpack(const std::vector<uint64_t>& words, size_t n) const {
     std::vector<uint8_t> out(n * bits);
     for (size_t i = 0; i < n; i++)
-      for (size_t j = 0; j < bits; j++) out[i * bits + j] = words[i * family.words() + j / 64] >> (j % 64) & 1;
+      for (size_t j = 0; j < bits; j++)
+        out[i * bits + j] = words[i * family.words() + j / 64] >> (j % 64) & 1;
     return own(std::move(out), {n, bits});
   }
   Out<uint8_t> query_bits(const PyBatch& x) const {
@@ -307,9 +329,10 @@ struct PyFamily {
     return unpack(words, x.n_rows);
   }
   Out<uint8_t> neuron_bits(In<float, 2> v, In<float, 1> bias, float scale) const {
-    rule(v.shape(1) + 1 == family.n_columns() && bias.shape(0) == v.shape(0), "weights must be (n, n_inputs), bias (n,)");
-    std::vector<float> row(family.n_columns()), coordinate(family.n_coordinates()), sketch(family.width()),
-        scratch(family.width());
+    rule(v.shape(1) + 1 == family.n_columns() && bias.shape(0) == v.shape(0),
+         "weights must be (n, n_inputs), bias (n,)");
+    std::vector<float> row(family.n_columns()), coordinate(family.n_coordinates()),
+        sketch(family.width()), scratch(family.width());
     std::vector<uint64_t> words(v.shape(0) * family.words());
     for (size_t i = 0; i < v.shape(0); i++) {
       std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
@@ -323,7 +346,7 @@ struct PyFamily {
 };
 
 template <class Spec, class Enum>
-void word(nb::class_<Spec>& c, const char* name, Enum Spec::*member, const Words<Enum>& words) {
+void word(nb::class_<Spec>& c, const char* name, Enum Spec::* member, const Words<Enum>& words) {
   c.def_prop_rw(
       name, [member, &words](const Spec& s) { return words.name(s.*member); },
       [member, &words](Spec& s, const std::string& value) { s.*member = words.parse(value); });
@@ -384,67 +407,74 @@ void bind_network(nb::module_& m) {
       .def_ro("bad_row", &TrainResult::bad_row);
 
   nb::class_<Network>(m, "Network")
-      .def("__init__",
-           [](Network* self, uint32_t n_inputs, const std::vector<LayerSpec*>& layers, const std::string& loss,
-              const OptimizerSpec& optimizer, uint64_t seed) {
-             new (self) Network(n_inputs, layer_specs(layers), kLosses.parse(loss), optimizer, seed);
-           },
-           "n_inputs"_a, "layers"_a, "loss"_a, "optimizer"_a, "seed"_a)
-      .def("build",
-           [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows, int threads) {
-             check_columns(net, batch);
-             rule(rows.shape(0) > 0, "rows must name at least one row, got none");
-             const auto sample = rows_of(rows, batch.n_rows, "rows");
-             nb::gil_scoped_release release;
-             net.build(batch, sample, team_size(threads));
-           },
-           "batch"_a, "rows"_a, "threads"_a = 1)
-      .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
-           "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a)
+      .def(
+          "__init__",
+          [](Network* self, uint32_t n_inputs, const std::vector<LayerSpec*>& layers,
+             const std::string& loss, const OptimizerSpec& optimizer, uint64_t seed) {
+            new (self) Network(n_inputs, layer_specs(layers), kLosses.parse(loss), optimizer, seed);
+          },
+          "n_inputs"_a, "layers"_a, "loss"_a, "optimizer"_a, "seed"_a)
+      .def(
+          "build",
+          [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows, int threads) {
+            check_columns(net, batch);
+            rule(rows.shape(0) > 0, "rows must name at least one row, got none");
+            const auto sample = rows_of(rows, batch.n_rows, "rows");
+            nb::gil_scoped_release release;
+            net.build(batch, sample, team_size(threads));
+          },
+          "batch"_a, "rows"_a, "threads"_a = 1)
+      .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a,
+           "threads"_a, "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a)
       .def("end_epoch", &Network::end_epoch)
-      .def("scores",
-           [](Network& net, const PyBatch& batch, bool exact, int threads) {
-             check_ready(net, batch);
-             std::vector<float> out(batch.n_rows * net.n_outputs());
-             {
-               nb::gil_scoped_release release;
-               net.scores(batch, exact, team_size(threads), out.data());
-             }
-             return own(std::move(out), {batch.n_rows, net.n_outputs()});
-           },
-           "batch"_a, "exact"_a = false, "threads"_a = 1)
-      .def("topk",
-           [](Network& net, const PyBatch& batch, uint32_t k, bool exact, int threads) {
-             check_ready(net, batch);
-             rule(k >= 1 && k <= net.n_outputs(), "k must be in [1, " + std::to_string(net.n_outputs()) + "], got " +
-                                                      std::to_string(k));
-             std::vector<int32_t> index(batch.n_rows * k);
-             std::vector<float> score(batch.n_rows * k);
-             {
-               nb::gil_scoped_release release;
-               net.topk(batch, k, exact, team_size(threads), index.data(), score.data());
-             }
-             return nb::make_tuple(own(std::move(index), {batch.n_rows, k}), own(std::move(score), {batch.n_rows, k}));
-           },
-           "batch"_a, "k"_a, "exact"_a = false, "threads"_a = 1)
-      .def("recall",
-           [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows) {
-             check_ready(net, batch);
-             const auto span = rows_of(rows, batch.n_rows, "rows");
-             std::vector<Recall> result;
-             {
-               nb::gil_scoped_release release;
-               result = net.recall(batch, span);
-             }
-             nb::list out;
-             for (const Recall& r : result) {
-               nb::dict d;
-               d["recall"] = r.recall, d["gain"] = r.gain;
-               out.append(d);
-             }
-             return out;
-           },
-           "batch"_a, "rows"_a)
+      .def(
+          "scores",
+          [](Network& net, const PyBatch& batch, bool exact, int threads) {
+            check_ready(net, batch);
+            std::vector<float> out(batch.n_rows * net.n_outputs());
+            {
+              nb::gil_scoped_release release;
+              net.scores(batch, exact, team_size(threads), out.data());
+            }
+            return own(std::move(out), {batch.n_rows, net.n_outputs()});
+          },
+          "batch"_a, "exact"_a = false, "threads"_a = 1)
+      .def(
+          "topk",
+          [](Network& net, const PyBatch& batch, uint32_t k, bool exact, int threads) {
+            check_ready(net, batch);
+            rule(k >= 1 && k <= net.n_outputs(), "k must be in [1, " +
+                                                     std::to_string(net.n_outputs()) + "], got " +
+                                                     std::to_string(k));
+            std::vector<int32_t> index(batch.n_rows * k);
+            std::vector<float> score(batch.n_rows * k);
+            {
+              nb::gil_scoped_release release;
+              net.topk(batch, k, exact, team_size(threads), index.data(), score.data());
+            }
+            return nb::make_tuple(own(std::move(index), {batch.n_rows, k}),
+                                  own(std::move(score), {batch.n_rows, k}));
+          },
+          "batch"_a, "k"_a, "exact"_a = false, "threads"_a = 1)
+      .def(
+          "recall",
+          [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows) {
+            check_ready(net, batch);
+            const auto span = rows_of(rows, batch.n_rows, "rows");
+            std::vector<Recall> result;
+            {
+              nb::gil_scoped_release release;
+              result = net.recall(batch, span);
+            }
+            nb::list out;
+            for (const Recall& r : result) {
+              nb::dict d;
+              d["recall"] = r.recall, d["gain"] = r.gain;
+              out.append(d);
+            }
+            return out;
+          },
+          "batch"_a, "rows"_a)
       .def("trace", &trace, "batch"_a, "targets"_a, "row"_a, "step"_a = 0)
       .def("tensors", [](nb::handle self) { return tensors(self); })
       .def("sync_after_load", [](Network& net) { net.derive_after_load(1); })
@@ -452,7 +482,8 @@ void bind_network(nb::module_& m) {
       .def("set_state", &Network::set_state, "state"_a)
       .def("ledger", [](Network& net) { return ledger_dict(net.ledger()); })
       .def("set_ledger", &set_ledger, "ledger"_a)
-      .def("reset_ledger", [](Network& net) { net.ledger() = {0, std::vector<Counts>(net.layers().size())}; })
+      .def("reset_ledger",
+           [](Network& net) { net.ledger() = {0, std::vector<Counts>(net.layers().size())}; })
       .def("prediction_ledger", [](Network& net) { return ledger_dict(net.prediction_ledger()); })
       .def("dense_multiplications", &Network::dense_multiplications, "batch_size"_a)
       .def("dense_prediction_multiplications", &Network::dense_prediction_multiplications)
@@ -468,45 +499,67 @@ void bind_kernels(nb::module_& m) {
   m.def("simd_levels", &simd_levels);
   m.def("set_simd_level", &set_simd_level, "name"_a);
   m.def("hardware_threads", &hardware_threads);
-  m.def("kernel_dot", [](In<float, 1> a, In<float, 1> b) {
-    rule(a.shape(0) == b.shape(0), "a and b must be equally long");
-    return active().dot(a.data(), b.data(), a.shape(0));
-  }, "a"_a, "b"_a);
-  // Rows of w (each [weights, bias]) times the input x, as the network reads it: sparse or by blocks.
-  m.def("kernel_dot_rows", [](In<float, 2> w, In<uint32_t, 1> rows, const PyBatch& x) {
-    rule(x.n_columns + 1 == w.shape(1) && x.n_rows == 1, "x must be one row of as many columns as w has weights");
-    const auto list = rows_of(rows, w.shape(0), "rows");
-    const size_t stride = round_up(w.shape(1), kBlock);
-    Array<float> padded(stride * w.shape(0));
-    for (size_t i = 0; i < w.shape(0); i++) std::copy_n(w.data() + i * w.shape(1), w.shape(1), &padded[i * stride]);
-    RowBuffer buffer(static_cast<uint32_t>(w.shape(1)));
-    std::vector<float> out(list.size());
-    active().dot_rows(padded.data(), stride, list.data(), static_cast<uint32_t>(list.size()), buffer.assign(x, 0), out.data());
-    const size_t n = out.size();
-    return own(std::move(out), {n});
-  }, "w"_a, "rows"_a, "x"_a);
-  m.def("kernel_hamming", [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {
-    rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");
-    std::vector<uint16_t> out(signatures.shape(0));
-    active().hamming(signatures.data(), signatures.shape(1), static_cast<uint32_t>(signatures.shape(0)), query.data(), out.data());
-    const size_t n = out.size();
-    return own(std::move(out), {n});
-  }, "signatures"_a, "query"_a);
-  m.def("kernel_signs", [](In<float, 1> x) {
-    rule(x.shape(0) % 64 == 0, "x must hold whole words of 64 numbers");
-    std::vector<uint64_t> out(x.shape(0) / 64);
-    active().signs(x.data(), x.shape(0), out.data());
-    const size_t n = out.size();
-    return own(std::move(out), {n});
-  }, "x"_a);
-  m.def("kernel_project", [](In<float, 2> p, const PyBatch& x) {
-    rule(x.n_columns + 1 == p.shape(0) && x.n_rows == 1 && p.shape(1) % 16 == 0, "p must have a row per column of x and one more");
-    RowBuffer buffer(static_cast<uint32_t>(p.shape(0)));
-    std::vector<float> out(p.shape(1));
-    active().project(p.data(), p.shape(1), buffer.assign(x, 0), out.data());
-    const size_t n = out.size();
-    return own(std::move(out), {n});
-  }, "p"_a, "x"_a);
+  m.def(
+      "kernel_dot",
+      [](In<float, 1> a, In<float, 1> b) {
+        rule(a.shape(0) == b.shape(0), "a and b must be equally long");
+        return active().dot(a.data(), b.data(), a.shape(0));
+      },
+      "a"_a, "b"_a);
+  // Rows of w (each [weights, bias]) times the input x, as the network reads it: sparse or by
+  // blocks.
+  m.def(
+      "kernel_dot_rows",
+      [](In<float, 2> w, In<uint32_t, 1> rows, const PyBatch& x) {
+        rule(x.n_columns + 1 == w.shape(1) && x.n_rows == 1,
+             "x must be one row of as many columns as w has weights");
+        const auto list = rows_of(rows, w.shape(0), "rows");
+        const size_t stride = round_up(w.shape(1), kBlock);
+        Array<float> padded(stride * w.shape(0));
+        for (size_t i = 0; i < w.shape(0); i++)
+          std::copy_n(w.data() + i * w.shape(1), w.shape(1), &padded[i * stride]);
+        RowBuffer buffer(static_cast<uint32_t>(w.shape(1)));
+        std::vector<float> out(list.size());
+        active().dot_rows(padded.data(), stride, list.data(), static_cast<uint32_t>(list.size()),
+                          buffer.assign(x, 0), out.data());
+        const size_t n = out.size();
+        return own(std::move(out), {n});
+      },
+      "w"_a, "rows"_a, "x"_a);
+  m.def(
+      "kernel_hamming",
+      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {
+        rule(signatures.shape(1) == query.shape(0),
+             "signatures and query must have equally many words");
+        std::vector<uint16_t> out(signatures.shape(0));
+        active().hamming(signatures.data(), signatures.shape(1),
+                         static_cast<uint32_t>(signatures.shape(0)), query.data(), out.data());
+        const size_t n = out.size();
+        return own(std::move(out), {n});
+      },
+      "signatures"_a, "query"_a);
+  m.def(
+      "kernel_signs",
+      [](In<float, 1> x) {
+        rule(x.shape(0) % 64 == 0, "x must hold whole words of 64 numbers");
+        std::vector<uint64_t> out(x.shape(0) / 64);
+        active().signs(x.data(), x.shape(0), out.data());
+        const size_t n = out.size();
+        return own(std::move(out), {n});
+      },
+      "x"_a);
+  m.def(
+      "kernel_project",
+      [](In<float, 2> p, const PyBatch& x) {
+        rule(x.n_columns + 1 == p.shape(0) && x.n_rows == 1 && p.shape(1) % 16 == 0,
+             "p must have a row per column of x and one more");
+        RowBuffer buffer(static_cast<uint32_t>(p.shape(0)));
+        std::vector<float> out(p.shape(1));
+        active().project(p.data(), p.shape(1), buffer.assign(x, 0), out.data());
+        const size_t n = out.size();
+        return own(std::move(out), {n});
+      },
+      "p"_a, "x"_a);
   nb::class_<PyFamily>(m, "HashFamily")
       .def(nb::init<uint32_t, const LshSpec&, uint64_t>(), "n_inputs"_a, "spec"_a, "seed"_a)
       .def("fit", &PyFamily::fit, "sample"_a)

@@ -7,45 +7,61 @@
 
 namespace hashgrad {
 
-Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer)
+Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer,
+             uint64_t seed, uint64_t layer)
     : spec_(spec),
       optimizer_(optimizer),
       n_columns_(n_inputs + 1),
       stride_(round_up(n_columns_, kBlock)),
       weight_(stride_ * spec.n_outputs) {
   const Optimizer kind = optimizer.kind;
-  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Array<float>(weight_.size());
-  if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) moment2_ = Array<float>(weight_.size());
+  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad)
+    moment1_ = Array<float>(weight_.size());
+  if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam)
+    moment2_ = Array<float>(weight_.size());
   if (kind == Optimizer::kRowAdagrad) row_square_ = Array<float>(spec.n_outputs);
 
   // Uniform He for ReLU, Glorot for the others; biases start at zero.
-  const float fan = spec.activation == Activation::kRelu ? static_cast<float>(n_inputs)
-                                                         : static_cast<float>(n_inputs + spec.n_outputs);
+  const float fan = spec.activation == Activation::kRelu
+                        ? static_cast<float>(n_inputs)
+                        : static_cast<float>(n_inputs + spec.n_outputs);
   const float limit = std::sqrt(6.f / fan);
   for (uint32_t i = 0; i < spec.n_outputs; i++) {
     Random random(seed, Purpose::kWeights, layer, i);
-    for (uint32_t j = 0; j < n_inputs; j++) weight_[i * stride_ + j] = limit * (2.f * random.uniform() - 1.f);
+    for (uint32_t j = 0; j < n_inputs; j++)
+      weight_[i * stride_ + j] = limit * (2.f * random.uniform() - 1.f);
   }
 
   switch (spec.selector) {
-    case Selection::kAll: selector_ = make_all(); break;
-    case Selection::kRandom: selector_ = make_random(spec); break;
-    case Selection::kAdaptive: selector_ = make_adaptive(spec); break;
-    case Selection::kWinnerTakeAll: selector_ = make_winner_take_all(spec); break;
+    case Selection::kAll:
+      selector_ = make_all();
+      break;
+    case Selection::kRandom:
+      selector_ = make_random(spec);
+      break;
+    case Selection::kAdaptive:
+      selector_ = make_adaptive(spec);
+      break;
+    case Selection::kWinnerTakeAll:
+      selector_ = make_winner_take_all(spec);
+      break;
     case Selection::kLsh:
       if (spec.lsh.rehash == Rehash::kIncremental && !optimizer.rank_one())
         throw std::invalid_argument(
-            "rehash 'incremental' must go with an optimizer that moves a row by one common factor (sgd, row_adagrad) and "
+            "rehash 'incremental' must go with an optimizer that moves a row by one common factor "
+            "(sgd, row_adagrad) and "
             "l2 = 0, got optimizer '" +
             kOptimizers.name(kind) + "' and l2 = " + std::to_string(optimizer.l2));
-      selector_ = make_lsh(spec, std::make_unique<LshIndex>(spec.n_outputs, n_columns_, spec.lsh,
-                                                            spec.lsh.rehash != Rehash::kRows && optimizer.rank_one(), seed,
-                                                            layer));
+      selector_ = make_lsh(
+          spec, std::make_unique<LshIndex>(spec.n_outputs, n_columns_, spec.lsh,
+                                           spec.lsh.rehash != Rehash::kRows && optimizer.rank_one(),
+                                           seed, layer));
       break;
   }
 }
 
-void Layer::forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch, Counts& counts) const {
+void Layer::forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch,
+                    Counts& counts) const {
   selector_->select(x, weights(), ask, trace.query, scratch.select, trace.active, counts);
   trace.n_selected = static_cast<uint32_t>(trace.active.id.size());
   counts.active += trace.n_selected;
@@ -63,11 +79,17 @@ void Layer::activate(Trace& trace) const {
     float a = z;
     switch (spec_.activation) {
       case Activation::kRelu:
-        if (!(z > 0.f) && z == z) continue;  // at rest: no output, no gradient. A NaN goes on, to be reported at the loss
+        if (!(z > 0.f) && z == z)
+          continue;  // at rest: no output, no gradient. A NaN goes on, to be reported at the loss
         break;
-      case Activation::kTanh: a = std::tanh(z); break;
-      case Activation::kSigmoid: a = 1.f / (1.f + std::exp(-z)); break;
-      case Activation::kLinear: break;
+      case Activation::kTanh:
+        a = std::tanh(z);
+        break;
+      case Activation::kSigmoid:
+        a = 1.f / (1.f + std::exp(-z));
+        break;
+      case Activation::kLinear:
+        break;
     }
     const float gain = set.gain_of(k);
     set.id[kept] = set.id[k];
@@ -83,27 +105,34 @@ void Layer::activate(Trace& trace) const {
   trace.output.finish();
 }
 
-void Layer::backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below, Scratch& scratch,
-                     Counts& counts) const {
+void Layer::backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below,
+                     Scratch& scratch, Counts& counts) const {
   std::vector<float>& g = scratch.gradient;
   const auto n = static_cast<uint32_t>(trace.active.id.size());
   g.assign(x.dense ? stride_ : x.n, 0.f);
-  active().add_rows(weight_.data(), stride_, trace.active.id.data(), trace.delta.data(), n, x, g.data());
+  active().add_rows(weight_.data(), stride_, trace.active.id.data(), trace.delta.data(), n, x,
+                    g.data());
   counts.backward += n * x.cost();
   below.delta.resize(below.active.id.size());
   for (size_t k = 0; k < below.delta.size(); k++) {  // entry k of x is neuron k of the layer below
     const float a = below.activation[k];
     float slope = 1.f;
     switch (activation_below) {
-      case Activation::kTanh: slope = 1.f - a * a; break;
-      case Activation::kSigmoid: slope = a * (1.f - a); break;
-      default: break;
+      case Activation::kTanh:
+        slope = 1.f - a * a;
+        break;
+      case Activation::kSigmoid:
+        slope = a * (1.f - a);
+        break;
+      default:
+        break;
     }
     below.delta[k] = slope * below.active.gain_of(k) * g[x.dense ? below.active.id[k] : k];
   }
 }
 
-// The factor on the summed gradient by which a row moves (rank-one optimisers), or 1 for those that look at each weight.
+// The factor on the summed gradient by which a row moves (rank-one optimisers), or 1 for those that
+// look at each weight.
 float Layer::row_factor(uint32_t i, float gradient_norm2, const Rate& rate) {
   if (rate.kind == Optimizer::kSgd) return rate.rate;
   if (rate.kind != Optimizer::kRowAdagrad) return 1.f;
@@ -111,7 +140,8 @@ float Layer::row_factor(uint32_t i, float gradient_norm2, const Rate& rate) {
   return rate.rate / (std::sqrt(row_square_[i]) + optimizer_.epsilon);
 }
 
-void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch, Counts& counts) {
+void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch,
+                   Counts& counts) {
   const auto step_row = active().update[static_cast<size_t>(rate.kind)];
   const uint64_t cost = x.cost() * update_cost(rate.kind, optimizer_.l2 > 0.f);
   LshIndex* index = selector_->index();
@@ -130,19 +160,20 @@ void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& 
     step.bias_column = n_columns_ - 1;
     if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
     const float bias = weight_[at + n_columns_ - 1];
-    step_row(&weight_[at], moment1_.empty() ? nullptr : &moment1_[at], moment2_.empty() ? nullptr : &moment2_[at],
-             factor * delta, x, step);
+    step_row(&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
+             moment2_.empty() ? nullptr : &moment2_[at], factor * delta, x, step);
     counts.update += cost;
     if (!index) continue;
     if (index->incremental())
-      counts.rehash += index->follow(i, factor * delta, trace.active.z[k] - bias, trace.query, scratch.select.lookup);
+      counts.rehash += index->follow(i, factor * delta, trace.active.z[k] - bias, trace.query,
+                                     scratch.select.lookup);
     else
       index->mark(i);
   }
 }
 
-void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate, Scratch& scratch,
-                       Counts& counts) {
+void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate,
+                       Scratch& scratch, Counts& counts) {
   std::vector<float>& g = scratch.gradient;
   g.resize(stride_, 0.f);
   scratch.touched.resize(stride_ / kBlock);
@@ -159,7 +190,8 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
     if (x.dense) {
       for (uint32_t b = 0; b < x.n_blocks; b++) {
         touch(x.block[b]);
-        active().axpy(&g[size_t{x.block[b]} * kBlock], delta, x.dense + size_t{x.block[b]} * kBlock, kBlock);
+        active().axpy(&g[size_t{x.block[b]} * kBlock], delta, x.dense + size_t{x.block[b]} * kBlock,
+                      kBlock);
       }
     } else {
       for (uint32_t e = 0; e < x.n; e++) {
@@ -171,11 +203,17 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
   }
   for (const uint32_t b : scratch.block) scratch.touched[b] = 0;
   std::sort(scratch.block.begin(), scratch.block.end());
-  const Row row{nullptr, nullptr, 0, g.data(), scratch.block.data(), static_cast<uint32_t>(scratch.block.size())};
+  const Row row{nullptr,
+                nullptr,
+                0,
+                g.data(),
+                scratch.block.data(),
+                static_cast<uint32_t>(scratch.block.size())};
 
   float norm2 = 0.f;
   if (rate.kind == Optimizer::kRowAdagrad) {
-    for (const uint32_t b : scratch.block) norm2 += active().dot(&g[size_t{b} * kBlock], &g[size_t{b} * kBlock], kBlock);
+    for (const uint32_t b : scratch.block)
+      norm2 += active().dot(&g[size_t{b} * kBlock], &g[size_t{b} * kBlock], kBlock);
     counts.update += row.cost();
   }
   const float factor = row_factor(i, norm2, rate);
@@ -183,8 +221,9 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
   step.bias_column = n_columns_ - 1;
   if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
   const size_t at = stride_ * i;
-  active().update[static_cast<size_t>(rate.kind)](&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
-                                                  moment2_.empty() ? nullptr : &moment2_[at], factor, row, step);
+  active().update[static_cast<size_t>(rate.kind)](
+      &weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
+      moment2_.empty() ? nullptr : &moment2_[at], factor, row, step);
   counts.update += row.cost() * update_cost(rate.kind, optimizer_.l2 > 0.f);
   LshIndex* index = selector_->index();
   if (!index) return;
@@ -196,7 +235,8 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
 }
 
 size_t Layer::bytes() {
-  return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() + (index() ? index()->bytes() : 0);
+  return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() +
+         (index() ? index()->bytes() : 0);
 }
 
 }  // namespace hashgrad

@@ -1,5 +1,6 @@
-// One fully connected layer: rows of weights (the bias last in each), optimiser state beside them, and a selector.
-// All of a layer's work on one example leaves its marks in a Trace; the layer itself changes only in update.
+// One fully connected layer: rows of weights (the bias last in each), optimiser state beside them,
+// and a selector. All of a layer's work on one example leaves its marks in a Trace; the layer
+// itself changes only in update.
 #pragma once
 
 #include <memory>
@@ -17,24 +18,25 @@ namespace hashgrad {
 struct Trace {
   explicit Trace(uint32_t n_outputs) : output(n_outputs + 1) {}
 
-  ActiveSet active;                // neurons kept; after activate(), of a ReLU layer only those above zero
-  std::vector<float> activation;   // f(z), before the gain
-  std::vector<float> delta;        // d loss / d z of the same neurons
-  uint32_t n_selected = 0;         // before ReLU's zeros were dropped
+  ActiveSet active;  // neurons kept; after activate(), of a ReLU layer only those above zero
+  std::vector<float> activation;  // f(z), before the gain
+  std::vector<float> delta;       // d loss / d z of the same neurons
+  uint32_t n_selected = 0;        // before ReLU's zeros were dropped
   Query query;
-  RowBuffer output;                // the next layer's input
+  RowBuffer output;  // the next layer's input
 };
 
 // One thread's working memory for any layer.
 struct Scratch {
   SelectScratch select;
-  std::vector<float> gradient;          // of a layer's input, or of one row
-  std::vector<uint32_t> block;          // touched blocks of `gradient`
-  std::vector<uint8_t> touched;         // per block, zero between uses
+  std::vector<float> gradient;   // of a layer's input, or of one row
+  std::vector<uint32_t> block;   // touched blocks of `gradient`
+  std::vector<uint8_t> touched;  // per block, zero between uses
   std::vector<std::pair<float, const Query*>> steps;
 };
 
-// An optimiser's step for this moment of training, and how to share it between examples and batches.
+// An optimiser's step for this moment of training, and how to share it between examples and
+// batches.
 struct Rate {
   Optimizer kind = Optimizer::kSgd;
   float rate = 0.f;  // as scheduled
@@ -43,25 +45,28 @@ struct Rate {
 
 class Layer {
  public:
-  Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer);
+  Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed,
+        uint64_t layer);
 
-  void forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch, Counts& counts) const;
+  void forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch,
+               Counts& counts) const;
   void activate(Trace& trace) const;  // z -> the next layer's input; part of forward unless `last`
   // d loss / d z of the layer below, from this layer's deltas; x is the row that came from below.
-  void backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below, Scratch& scratch,
-                Counts& counts) const;
+  void backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below,
+                Scratch& scratch, Counts& counts) const;
 
   // Hogwild: every active row moves by its own gradient, at once.
   void update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch, Counts& counts);
 
-  // Batch-synchronous: row i moves once, by the sum of its gradients over (input, trace, position in the trace).
+  // Batch-synchronous: row i moves once, by the sum of its gradients over (input, trace, position
+  // in the trace).
   struct Contribution {
     const Row* x;
     const Trace* trace;
     uint32_t position;
   };
-  void update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate, Scratch& scratch,
-                  Counts& counts);
+  void update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate,
+                  Scratch& scratch, Counts& counts);
 
   Weights weights() const { return {weight_.data(), stride_, spec_.n_outputs, n_columns_}; }
   LshIndex* index() { return selector_->index(); }

@@ -1,5 +1,5 @@
-// Flat arrays for weights, sketches and tables: zeroed, on 64-byte boundaries (one cache line, one AVX-512 register);
-// large ones ask for huge pages, and do without where there are none.
+// Flat arrays for weights, sketches and tables: zeroed, on 64-byte boundaries (one cache line, one
+// AVX-512 register); large ones ask for huge pages, and do without where there are none.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,13 @@
 
 namespace hashgrad {
 
-constexpr size_t kLine = 64;                // bytes in a cache line
-constexpr size_t kBlock = 16;               // floats in a cache line: the unit in which rows are padded and read
+constexpr size_t kLine = 64;   // bytes in a cache line
+constexpr size_t kBlock = 16;  // floats in a cache line: the unit in which rows are padded and read
 constexpr size_t kHugePage = size_t{1} << 21;
 
-inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+inline size_t round_up(size_t n, size_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
 
 template <class T>
 class Array {

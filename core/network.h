@@ -1,4 +1,5 @@
-// Layers in order. A network knows how one example walks through it; trainer.cpp knows how many do at once.
+// Layers in order. A network knows how one example walks through it; trainer.cpp knows how many do
+// at once.
 #pragma once
 
 #include <map>
@@ -54,12 +55,15 @@ struct Recall {
 
 class Network {
  public:
-  Network(uint32_t n_inputs, std::vector<LayerSpec> layers, Loss loss, const OptimizerSpec& optimizer, uint64_t seed);
+  Network(uint32_t n_inputs, std::vector<LayerSpec> layers, Loss loss,
+          const OptimizerSpec& optimizer, uint64_t seed);
 
-  // Hashes every LSH layer for the first time, with means and subspaces from these rows of the data.
+  // Hashes every LSH layer for the first time, with means and subspaces from these rows of the
+  // data.
   void build(const Batch& batch, std::span<const uint32_t> sample, int threads);
   TrainResult train(const TrainingJob& job, int threads);
-  // Makes the tables what a reload of the sketches would make them, so that resumed training goes on exactly.
+  // Makes the tables what a reload of the sketches would make them, so that resumed training goes
+  // on exactly.
   void end_epoch();
 
   void scores(const Batch& batch, bool exact, int threads, float* out);  // n_rows x n_outputs
@@ -97,7 +101,8 @@ class Network {
  private:
   const Row& input_of(Walk& walk, size_t layer) const;
   Ask ask_of(bool training, uint64_t step) const;
-  void predict(const Batch& batch, bool exact, int threads, const std::function<void(uint64_t, const ActiveSet&)>& take);
+  void predict(const Batch& batch, bool exact, int threads,
+               const std::function<void(uint64_t, const ActiveSet&)>& take);
 
   // trainer.cpp
   void upkeep(const TrainingJob& job, Team& team);
@@ -107,7 +112,8 @@ class Network {
   TrainResult train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
   TrainResult train_batch(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
   void update_layer(size_t layer, size_t n_examples, const Rate& rate, Team& team);
-  float example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step, float scale, Worker& worker) const;
+  float example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step, float scale,
+                     Worker& worker) const;
   Worker& worker(int member) { return *workers_[static_cast<size_t>(member)]; }
   void hire(const Team& team);  // a worker for each member
   void collect_counts();

@@ -1,5 +1,5 @@
-// One seed -> independent streams. A stream is named by numbers (purpose, layer, step ...), never by the
-// thread that draws from it, so that results do not depend on the number of threads.
+// One seed -> independent streams. A stream is named by numbers (purpose, layer, step ...), never
+// by the thread that draws from it, so that results do not depend on the number of threads.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,8 @@
 
 namespace hashgrad {
 
-// SplitMix64's finaliser (Steele, Lea, Flood 2014): a bijection of 64-bit words that mixes every bit.
+// SplitMix64's finaliser (Steele, Lea, Flood 2014): a bijection of 64-bit words that mixes every
+// bit.
 inline uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15ull;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;

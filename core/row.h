@@ -7,10 +7,11 @@
 
 namespace hashgrad {
 
-// The non-zero entries of [x; 1]: the bias is a weight like any other, the last column of its row, and its input is 1.
-// When the cache lines that hold a non-zero are at least half full (`dense` set), rows of weights are read by whole
-// blocks of 16 columns, contiguous; otherwise entry by entry. Gathering one column from each line costs the same
-// memory traffic as reading the lines whole, so it pays only when most lines stay untouched.
+// The non-zero entries of [x; 1]: the bias is a weight like any other, the last column of its row,
+// and its input is 1. When the cache lines that hold a non-zero are at least half full (`dense`
+// set), rows of weights are read by whole blocks of 16 columns, contiguous; otherwise entry by
+// entry. Gathering one column from each line costs the same memory traffic as reading the lines
+// whole, so it pays only when most lines stay untouched.
 struct Row {
   const uint32_t* index = nullptr;  // n, the last one n_columns - 1 (the bias)
   const float* value = nullptr;     // n

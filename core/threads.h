@@ -19,7 +19,8 @@ class Team {
 
   int size() const { return static_cast<int>(threads_.size()) + 1; }
 
-  // Runs work(member) on every member and returns when all have; the first exception thrown is thrown again here.
+  // Runs work(member) on every member and returns when all have; the first exception thrown is
+  // thrown again here.
   void run(const std::function<void(int)>& work);
 
   // Hands items 0 .. n-1 to the members in chunks, whoever is free first: work(member, item).

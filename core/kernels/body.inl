@@ -1,9 +1,10 @@
-// The kernels' one body. Included by level_*.cpp inside a namespace of its own per instruction set, so that the linker
-// can never hand one level's code to another. A block is 16 floats: one AVX-512 register, two of AVX2, four of NEON;
-// the compiler lowers it.
+// The kernels' one body. Included by level_*.cpp inside a namespace of its own per instruction set,
+// so that the linker can never hand one level's code to another. A block is 16 floats: one AVX-512
+// register, two of AVX2, four of NEON; the compiler lowers it.
 //
-// Hogwild threads read and write the same weights without locks (Niu et al. 2011): a float may be a moment old, and an
-// update may be lost when two threads meet on it, which sparse active sets make rare.
+// Hogwild threads read and write the same weights without locks (Niu et al. 2011): a float may be a
+// moment old, and an update may be lost when two threads meet on it, which sparse active sets make
+// rare.
 
 using Block = float __attribute__((vector_size(64)));
 using BlockBits = int32_t __attribute__((vector_size(64)));
@@ -13,7 +14,9 @@ inline __attribute__((always_inline)) Block load(const float* p) {
   __builtin_memcpy(&b, p, sizeof b);
   return b;
 }
-inline __attribute__((always_inline)) void store(float* p, const Block& b) { __builtin_memcpy(p, &b, sizeof b); }
+inline __attribute__((always_inline)) void store(float* p, const Block& b) {
+  __builtin_memcpy(p, &b, sizeof b);
+}
 
 inline float sum(const Block& b) {
   float s[16];
@@ -54,13 +57,33 @@ inline float dot_entries(const float* w, const Row& x) {
   return s;
 }
 
-void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out) {
+inline void dot_entries_of_four(const float* w0, const float* w1, const float* w2, const float* w3,
+                                const Row& x, float* out) {
+  const uint32_t* __restrict index = x.index;
+  const float* __restrict value = x.value;
+  float s0 = 0.f, s1 = 0.f, s2 = 0.f, s3 = 0.f;
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+  for (uint32_t e = 0; e < x.n; e++) {
+    const uint32_t j = index[e];
+    const float v = value[e];
+    s0 += w0[j] * v;
+    s1 += w1[j] * v;
+    s2 += w2[j] * v;
+    s3 += w3[j] * v;
+  }
+  out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3;
+}
+
+void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x,
+              float* out) {
   const auto row = [&](uint32_t r) { return w + stride * (rows ? rows[r] : r); };
+  uint32_t r = 0;
   if (!x.dense) {
-    for (uint32_t r = 0; r < n; r++) out[r] = dot_entries(row(r), x);
+    for (; r + 4 <= n; r += 4)
+      dot_entries_of_four(row(r), row(r + 1), row(r + 2), row(r + 3), x, out + r);
+    for (; r < n; r++) out[r] = dot_entries(row(r), x);
     return;
   }
-  uint32_t r = 0;
   for (; r + 4 <= n; r += 4) {  // four rows share each block of x and hide each other's latency
     const float *w0 = row(r), *w1 = row(r + 1), *w2 = row(r + 2), *w3 = row(r + 3);
     Block s0{}, s1{}, s2{}, s3{};
@@ -85,7 +108,8 @@ void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, c
   }
 }
 
-void add_rows(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n, const Row& x, float* g) {
+void add_rows(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n,
+              const Row& x, float* g) {
   for (uint32_t r = 0; r < n; r++) {
     const float* row = w + stride * rows[r];
     const float scale = a[r];
@@ -121,28 +145,36 @@ void project(const float* p, size_t bits, const Row& x, float* out) {
 }
 
 template <int kWords>  // the number of words known to the compiler: rows become straight-line code
-inline void hamming_fixed(const uint64_t* __restrict signatures, uint32_t n, const uint64_t* __restrict query,
-                          uint16_t* __restrict distance) {
+inline void hamming_fixed(const uint64_t* __restrict signatures, uint32_t n,
+                          const uint64_t* __restrict query, uint16_t* __restrict distance) {
   for (uint32_t r = 0; r < n; r++) {
     uint64_t d = 0;
     for (int k = 0; k < kWords; k++)
-      d += static_cast<uint64_t>(__builtin_popcountll(signatures[size_t{r} * kWords + k] ^ query[k]));
+      d += static_cast<uint64_t>(
+          __builtin_popcountll(signatures[size_t{r} * kWords + k] ^ query[k]));
     distance[r] = static_cast<uint16_t>(d);
   }
 }
 
-void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance) {
+void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query,
+             uint16_t* distance) {
   switch (words) {
-    case 1: return hamming_fixed<1>(signatures, n, query, distance);
-    case 2: return hamming_fixed<2>(signatures, n, query, distance);
-    case 4: return hamming_fixed<4>(signatures, n, query, distance);
-    case 6: return hamming_fixed<6>(signatures, n, query, distance);
-    case 8: return hamming_fixed<8>(signatures, n, query, distance);
+    case 1:
+      return hamming_fixed<1>(signatures, n, query, distance);
+    case 2:
+      return hamming_fixed<2>(signatures, n, query, distance);
+    case 4:
+      return hamming_fixed<4>(signatures, n, query, distance);
+    case 6:
+      return hamming_fixed<6>(signatures, n, query, distance);
+    case 8:
+      return hamming_fixed<8>(signatures, n, query, distance);
   }
   for (uint32_t r = 0; r < n; r++) {
     const uint64_t* row = signatures + r * words;
     uint64_t d = 0;
-    for (size_t k = 0; k < words; k++) d += static_cast<uint64_t>(__builtin_popcountll(row[k] ^ query[k]));
+    for (size_t k = 0; k < words; k++)
+      d += static_cast<uint64_t>(__builtin_popcountll(row[k] ^ query[k]));
     distance[r] = static_cast<uint16_t>(d);
   }
 }
@@ -167,7 +199,8 @@ void signs(const float* x, size_t bits, uint64_t* words) {
 }
 
 // Optimiser rules, for one weight with gradient g (never called where the input is zero).
-struct Sgd {  // row-wise Adagrad too: the caller folds the rate into the gradient's factor and into l2
+struct Sgd {  // row-wise Adagrad too: the caller folds the rate into the gradient's factor and into
+              // l2
   static void step(float& w, float&, float&, float g, const Step&) { w -= g; }
 };
 struct Momentum {
@@ -199,7 +232,8 @@ void update(float* w, float* m, float* v, float a, const Row& x, const Step& s) 
     float wj = w[j], mj = kHasM ? m[j] : 0.f, vj = kHasV ? v[j] : 0.f;
     const float decay = j < s.bias_column ? s.l2 : 0.f;
     Rule::step(wj, mj, vj, a * xj + decay * wj, s);
-    w[j] = xj != 0.f ? wj : w[j];  // a weight whose input is zero stays as it is, whatever its state
+    w[j] =
+        xj != 0.f ? wj : w[j];  // a weight whose input is zero stays as it is, whatever its state
     if constexpr (kHasM) m[j] = xj != 0.f ? mj : m[j];
     if constexpr (kHasV) v[j] = xj != 0.f ? vj : v[j];
   };
@@ -217,5 +251,9 @@ void update(float* w, float* m, float* v, float a, const Row& x, const Step& s) 
   }
 }
 
-constexpr Kernels kTable = {HASHGRAD_LEVEL, dot_rows,     add_rows,         project,         axpy, dot, hamming, rank, signs,
-                            {update<Sgd>,   update<Momentum>, update<Adagrad>, update<Adam>, update<Sgd>}};
+constexpr Kernels kTable = {
+    HASHGRAD_LEVEL, dot_rows,
+    add_rows,       project,
+    axpy,           dot,
+    hamming,        rank,
+    signs,          {update<Sgd>, update<Momentum>, update<Adagrad>, update<Adam>, update<Sgd>}};

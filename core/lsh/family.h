@@ -1,14 +1,17 @@
 // A family of hash functions: K * L bits of a neuron or of a layer's input.
 //
-// Neuron i is the augmented row [w; b], the input [x; 1]; its activation w.x + b is their inner product. With centring the
-// same number is  v . u,  v = [w; b + w.mean],  u = [x - mean; 1]: inputs that all point one way are spread out.
-// Each bit is a function of one random projection:
+// Neuron i is the augmented row [w; b], the input [x; 1]; its activation w.x + b is their inner
+// product. With centring the same number is  v . u,  v = [w; b + w.mean],  u = [x - mean; 1]:
+// inputs that all point one way are spread out. Each bit is a function of one random projection:
 //   sign families:   1 if p.v >= 0                          (SimHash, Charikar 2002)
-//   Euclidean:       parity of floor((p.v + offset) / r)    (p-stable, Datar et al. 2004, kept to one bit)
-// Projections are stored input-major, projection[column * width + bit]: hashing a sparse input is a few contiguous AXPYs.
-// Subspace projections go in two steps: to coordinates in the principal subspace of the inputs (U, few columns), from there
-// to bits (G). In between each coordinate is balanced: neurons' multiplied by d, queries' divided by it, which leaves inner
-// products alone and, with d^4 = mean square of the queries / mean square of the neurons, makes their angles tell most.
+//   Euclidean:       parity of floor((p.v + offset) / r)    (p-stable, Datar et al. 2004, kept to
+//   one bit)
+// Projections are stored input-major, projection[column * width + bit]: hashing a sparse input is a
+// few contiguous AXPYs. Subspace projections go in two steps: to coordinates in the principal
+// subspace of the inputs (U, few columns), from there to bits (G). In between each coordinate is
+// balanced: neurons' multiplied by d, queries' divided by it, which leaves inner products alone
+// and, with d^4 = mean square of the queries / mean square of the neurons, makes their angles tell
+// most.
 #pragma once
 
 #include <cstdint>
@@ -24,45 +27,56 @@ namespace hashgrad {
 
 // One input, hashed.
 struct Query {
-  std::vector<float> value;      // width: projections on the query side; their size is each bit's confidence
-  std::vector<float> direction;  // width: how a neuron's sketch moves when w moves by one input: P [x; 1 + x.mean]
-  std::vector<uint64_t> word;    // width / 64
-  std::vector<float> coordinate; // subspace only: d U' [x; 1 + x.mean]
-  std::vector<float> centered;   // subspace only: U' [x - mean; 1] / d
-  float mean_dot = 0.f;          // x . mean
-  float norm2 = 0.f;             // |[x; 1]|^2
+  std::vector<float>
+      value;  // width: projections on the query side; their size is each bit's confidence
+  std::vector<float>
+      direction;  // width: how a neuron's sketch moves when w moves by one input: P [x; 1 + x.mean]
+  std::vector<uint64_t> word;     // width / 64
+  std::vector<float> coordinate;  // subspace only: d U' [x; 1 + x.mean]
+  std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
+  float mean_dot = 0.f;           // x . mean
+  float norm2 = 0.f;              // |[x; 1]|^2
 };
 
 class HashFamily {
  public:
   HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, uint64_t layer);
 
-  // Takes the mean and, for subspace projections, the principal subspace from a sample of the layer's inputs.
-  // `generation` names the draw. Returns the multiplications it took.
+  // Takes the mean and, for subspace projections, the principal subspace from a sample of the
+  // layer's inputs. `generation` names the draw. Returns the multiplications it took.
   uint64_t fit(std::span<const Row> sample, uint64_t generation, bool redraw);
 
   void hash_query(const Row& x, Query& q) const;
   uint64_t query_cost(const Row& x) const;
 
-  // Of the neuron in row w (n_columns floats): sketch (width) = P v, tail = b + w.mean, norm2 = |v|^2. For subspace
-  // projections v is taken in the subspace, and its balanced coordinates (n_coordinates) are written too.
-  void sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail, float& norm2) const;
+  // Of the neuron in row w (n_columns floats): sketch (width) = P v, tail = b + w.mean, norm2 =
+  // |v|^2. For subspace projections v is taken in the subspace, and its balanced coordinates
+  // (n_coordinates) are written too.
+  void sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail,
+                     float& norm2) const;
   uint64_t sketch_cost() const {
     const uint64_t n = n_coordinates_ ? n_coordinates_ : width_;
     return n_columns_ * (n + 2) + uint64_t{n_coordinates_} * (width_ + 1);
   }
 
-  // Subspace only: balances the coordinates for these weights (n_rows x stride). Returns the multiplications it took.
+  // Subspace only: balances the coordinates for these weights (n_rows x stride). Returns the
+  // multiplications it took.
   uint64_t rebalance(const float* weights, size_t stride, uint32_t n_rows);
 
-  // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused without a transform).
-  void encode_neuron(const float* sketch, float norm2, float scale, float* scratch, uint64_t* word) const;
-  uint64_t encode_cost() const { return terms_ ? uint64_t{width_} * (1 + terms_) : 0; }
+  // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused
+  // without a transform).
+  void encode_neuron(const float* sketch, float norm2, float scale, float* scratch,
+                     uint64_t* word) const;
+  uint64_t encode_cost() const {
+    return terms_ ? uint64_t{width_} * (1 + terms_ + (spec_.transform == Transform::kL2Alsh)) : 0;
+  }
 
   float boundary_distance(float value) const;  // of a projection to where its bit flips
-  void derive();                               // what follows from projection and mean, after they were loaded
+  void derive();  // what follows from projection and mean, after they were loaded
 
-  uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant
+  uint32_t width() const {
+    return width_;
+  }  // bits, padded to whole words; the padding's bits are constant
   uint32_t words() const { return width_ / 64; }
   uint32_t n_coordinates() const { return n_coordinates_; }  // 0 unless subspace
   uint32_t n_columns() const { return n_columns_; }
@@ -76,19 +90,22 @@ class HashFamily {
  private:
   void draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost);
   void encode(const float* value, uint64_t* word) const;
-  void neuron_coordinates(const float* w, float tail, float* out) const;  // or the sketch, where there is no subspace
+  void neuron_coordinates(const float* w, float tail,
+                          float* out) const;  // or the sketch, where there is no subspace
   void mix(const float* coordinate, float* out) const;
 
   LshSpec spec_;
   uint32_t n_columns_, n_bits_, width_;
-  uint32_t rank_ = 0, n_coordinates_ = 0;  // of the subspace, the bias counted in; padded to whole blocks
+  uint32_t rank_ = 0,
+           n_coordinates_ = 0;  // of the subspace, the bias counted in; padded to whole blocks
   int terms_;
   uint64_t seed_, layer_;
   bool drawn_ = false;
-  Array<float> projection_;       // n_columns x width; of a subspace, its basis: n_columns x n_coordinates
-  Array<float> mixing_;           // G of a subspace: n_coordinates x width
-  Array<float> mean_;             // n_columns, the bias's 0
-  Array<float> balance_;          // n_coordinates: d
+  Array<float>
+      projection_;        // n_columns x width; of a subspace, its basis: n_columns x n_coordinates
+  Array<float> mixing_;   // G of a subspace: n_coordinates x width
+  Array<float> mean_;     // n_columns, the bias's 0
+  Array<float> balance_;  // n_coordinates: d
   Array<float> query_square_;     // n_coordinates: mean square of the sample's coordinates
   Array<float> mean_projection_;  // P [mean; 0], width or n_coordinates
   Array<float> extra_;            // terms x width: projections of the transform's coordinates

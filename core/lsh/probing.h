@@ -1,5 +1,6 @@
-// Query-directed multi-probe (Lv et al. 2007): the buckets next to a query's own, most promising first. Flipping bit j
-// costs the square of its projection's distance to the boundary; probes come in order of the total cost of their flips.
+// Query-directed multi-probe (Lv et al. 2007): the buckets next to a query's own, most promising
+// first. Flipping bit j costs the square of its projection's distance to the boundary; probes come
+// in order of the total cost of their flips.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +14,8 @@ class ProbeSequence {
   // distance[j] for bit j of the key, j < bits <= 16
   ProbeSequence(const float* distance, int bits) : bits_(bits) {
     for (int j = 0; j < bits; j++) order_[j] = static_cast<uint8_t>(j);
-    std::stable_sort(order_.begin(), order_.begin() + bits, [&](uint8_t a, uint8_t b) { return distance[a] < distance[b]; });
+    std::stable_sort(order_.begin(), order_.begin() + bits,
+                     [&](uint8_t a, uint8_t b) { return distance[a] < distance[b]; });
     for (int j = 0; j < bits; j++) cost_[j] = distance[order_[j]] * distance[order_[j]];
   }
 
@@ -29,9 +31,11 @@ class ProbeSequence {
       for (int j = 0; j <= best.last; j++)
         if (best.members >> j & 1) flips |= 1u << order_[j];
       mask[written++] = flips;
-      if (best.last + 1 < bits_) {  // shift the last member, or expand by its successor: every set comes up once
+      if (best.last + 1 <
+          bits_) {  // shift the last member, or expand by its successor: every set comes up once
         const int next = best.last + 1;
-        push({best.cost - cost_[best.last] + cost_[next], (best.members ^ 1u << best.last) | 1u << next, next});
+        push({best.cost - cost_[best.last] + cost_[next],
+              (best.members ^ 1u << best.last) | 1u << next, next});
         push({best.cost + cost_[next], best.members | 1u << next, next});
       }
     }
@@ -43,7 +47,9 @@ class ProbeSequence {
     float cost;
     uint32_t members;  // of the sorted bits
     int last;
-    bool operator<(const Set& o) const { return cost != o.cost ? cost > o.cost : members > o.members; }  // cheapest on top
+    bool operator<(const Set& o) const {
+      return cost != o.cost ? cost > o.cost : members > o.members;
+    }  // cheapest on top
   };
   static constexpr size_t kHeap = 256;  // beyond it the dearest probes are given up
 

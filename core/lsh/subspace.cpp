@@ -28,13 +28,15 @@ void orthonormalise(float* q, uint32_t n, uint32_t width, uint32_t rank) {
     }
     double norm = 0;
     for (uint32_t j = 0; j < n; j++) norm += double{q[j * width + c]} * q[j * width + c];
-    const float scale = norm > 1e-10 * before && norm > 0 ? static_cast<float>(1.0 / std::sqrt(norm)) : 0.f;
+    const float scale =
+        norm > 1e-10 * before && norm > 0 ? static_cast<float>(1.0 / std::sqrt(norm)) : 0.f;
     for (uint32_t j = 0; j < n; j++) q[j * width + c] *= scale;
   }
 }
 
-Array<float> principal_subspace(std::span<const Row> sample, const Array<float>& mean, uint32_t n_columns, uint32_t rank,
-                                uint32_t width, Random& random, uint64_t& cost) {
+Array<float> principal_subspace(std::span<const Row> sample, const Array<float>& mean,
+                                uint32_t n_columns, uint32_t rank, uint32_t width, Random& random,
+                                uint64_t& cost) {
   const Kernels& k = active();
   const uint32_t n = n_columns - 1;
   Array<float> q(size_t{n_columns} * width), next(q.size());
@@ -43,7 +45,8 @@ Array<float> principal_subspace(std::span<const Row> sample, const Array<float>&
     for (uint32_t c = 0; c < rank; c++) q[j * width + c] = random.normal();
   orthonormalise(q.data(), n, width, rank);
   for (int iteration = 0; iteration < kIterations; iteration++) {
-    // next = sum_i (x_i - mean)' (x_i - mean) q, the mean taken out without touching the zeros of x_i
+    // next = sum_i (x_i - mean)' (x_i - mean) q, the mean taken out without touching the zeros of
+    // x_i
     next.fill(0.f);
     std::fill(offset.begin(), offset.end(), 0.f);
     std::fill(total.begin(), total.end(), 0.f);
@@ -51,7 +54,8 @@ Array<float> principal_subspace(std::span<const Row> sample, const Array<float>&
     for (const Row& x : sample) {
       k.project(q.data(), width, x, image.data());  // the bias row of q is zero
       for (uint32_t c = 0; c < width; c++) image[c] -= offset[c], total[c] += image[c];
-      for (uint32_t e = 0; e + 1 < x.n; e++) k.axpy(&next[size_t{x.index[e]} * width], x.value[e], image.data(), width);
+      for (uint32_t e = 0; e + 1 < x.n; e++)
+        k.axpy(&next[size_t{x.index[e]} * width], x.value[e], image.data(), width);
       cost += 2 * uint64_t{x.n} * width;
     }
     for (uint32_t j = 0; j < n; j++) k.axpy(&next[j * width], -mean[j], total.data(), width);

@@ -1,8 +1,9 @@
-// L hash tables in one flat array: table t, bucket b holds up to `capacity` neurons in consecutive slots,
-// slot[(t << bits | b) * capacity + k], an empty slot is kEmpty. A neuron knows its slot in every table, so that moving it
-// takes constant time: empty one slot, claim another. Slots are claimed by compare-and-swap and a neuron's own move by
-// exchange, so any number of threads may look up and move at once without a lock; a mover that meets another on the same
-// neuron leaves it alone (the neuron moves again when it is next touched).
+// L hash tables in one flat array: table t, bucket b holds up to `capacity` neurons in consecutive
+// slots, slot[(t << bits | b) * capacity + k], an empty slot is kEmpty. A neuron knows its slot in
+// every table, so that moving it takes constant time: empty one slot, claim another. Slots are
+// claimed by compare-and-swap and a neuron's own move by exchange, so any number of threads may
+// look up and move at once without a lock; a mover that meets another on the same neuron leaves it
+// alone (the neuron moves again when it is next touched).
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,13 @@ namespace hashgrad {
 
 class Tables {
  public:
-  static constexpr uint32_t kEmpty = ~0u;  // a slot without neuron, or a neuron without slot (its bucket was full)
+  static constexpr uint32_t kEmpty =
+      ~0u;  // a slot without neuron, or a neuron without slot (its bucket was full)
 
   Tables(uint32_t n_neurons, int bits, int tables);
 
-  // Puts every neuron into its buckets, in the order of their numbers; capacity is chosen so that all fit with room to move.
+  // Puts every neuron into its buckets, in the order of their numbers; capacity is chosen so that
+  // all fit with room to move.
   void rebuild(const uint64_t* signatures, size_t words);
   // Moves one neuron in one table to the bucket that its signature names now.
   void move(int table, uint32_t neuron, const uint64_t* signature);
@@ -32,8 +35,9 @@ class Tables {
   int bits() const { return bits_; }
   size_t bytes() const { return slots_.bytes() + place_.bytes(); }
 
-  std::vector<uint32_t> load_histogram() const;  // [load] = number of buckets with that many neurons
-  uint64_t overflow() const;                     // places (neuron, table) that found their bucket full
+  std::vector<uint32_t> load_histogram()
+      const;                  // [load] = number of buckets with that many neurons
+  uint64_t overflow() const;  // places (neuron, table) that found their bucket full
 
  private:
   void insert(int table, uint32_t neuron, uint32_t key);

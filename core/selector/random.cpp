@@ -1,6 +1,7 @@
-// VD, vanilla dropout: a fixed number of neurons, drawn anew for each example (Srivastava et al. 2014). Prediction uses
-// every neuron, scaled by k / n. (Scaling by n / k in training instead has the same mean, but with 5 % kept multiplies
-// activations, and so steps, by 20: training diverges at rates that suit the other methods.)
+// VD, vanilla dropout: a fixed number of neurons, drawn anew for each example (Srivastava et al.
+// 2014). Prediction uses every neuron, scaled by k / n. (Scaling by n / k in training instead has
+// the same mean, but with 5 % kept multiplies activations, and so steps, by 20: training diverges
+// at rates that suit the other methods.)
 #include "random.h"
 
 #include "selector/selector.h"
@@ -13,9 +14,10 @@ class RandomChoice final : public Selector {
  public:
   explicit RandomChoice(const LayerSpec& spec) : n_kept_(spec.n_kept()) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch, ActiveSet& out,
-              Counts& counts) const override {
-    out.uniform_gain = ask.training ? 1.f : static_cast<float>(n_kept_) / static_cast<float>(w.n_rows);
+  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch,
+              ActiveSet& out, Counts& counts) const override {
+    out.uniform_gain =
+        ask.training ? 1.f : static_cast<float>(n_kept_) / static_cast<float>(w.n_rows);
     if (!ask.training) {
       evaluate_all(x, w, out);
     } else {
@@ -47,6 +49,8 @@ class RandomChoice final : public Selector {
 
 }  // namespace
 
-std::unique_ptr<Selector> make_random(const LayerSpec& spec) { return std::make_unique<RandomChoice>(spec); }
+std::unique_ptr<Selector> make_random(const LayerSpec& spec) {
+  return std::make_unique<RandomChoice>(spec);
+}
 
 }  // namespace hashgrad

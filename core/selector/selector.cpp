@@ -15,8 +15,10 @@ void evaluate_all(const Row& x, const Weights& w, ActiveSet& out) {
 
 namespace {
 
-// Greater z, then smaller number, gives a greater key.
+// Greater z, then smaller number, gives a greater key. NaN comes first, so that it is kept and
+// reported, not passed over.
 uint64_t sort_key(float z, uint32_t id) {
+  if (z != z) return uint64_t{0xffffffff} << 32 | (~id);
   const auto bits = std::bit_cast<uint32_t>(z);
   const uint32_t ordered = bits >> 31 ? ~bits : bits | 0x80000000u;
   return uint64_t{ordered} << 32 | (~id);
@@ -33,16 +35,19 @@ void keep_largest(uint32_t n, SelectScratch& scratch, ActiveSet& set) {
   }
   scratch.order.resize(set.id.size());
   for (size_t k = 0; k < set.id.size(); k++) scratch.order[k] = sort_key(set.z[k], set.id[k]);
-  std::nth_element(scratch.order.begin(), scratch.order.begin() + (n - 1), scratch.order.end(), std::greater<>());
+  std::nth_element(scratch.order.begin(), scratch.order.begin() + (n - 1), scratch.order.end(),
+                   std::greater<>());
   const uint64_t last = scratch.order[n - 1];
   size_t kept = 0;
   for (size_t k = 0; k < set.id.size(); k++)
-    if (sort_key(set.z[k], set.id[k]) >= last) set.id[kept] = set.id[k], set.z[kept] = set.z[k], kept++;
+    if (sort_key(set.z[k], set.id[k]) >= last)
+      set.id[kept] = set.id[k], set.z[kept] = set.z[k], kept++;
   set.id.resize(kept);
   set.z.resize(kept);
 }
 
-uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced, ActiveSet& set) {
+uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced,
+                    ActiveSet& set) {
   uint32_t added = 0;
   for (const int32_t label : forced) {
     const auto i = static_cast<uint32_t>(label);

@@ -1,4 +1,5 @@
-// Which neurons? The one question behind which dense, random, adaptive, winner-take-all and LSH are interchangeable.
+// Which neurons? The one question behind which dense, random, adaptive, winner-take-all and LSH are
+// interchangeable.
 #pragma once
 
 #include <memory>
@@ -25,8 +26,8 @@ struct ActiveSet {
 // What is being asked, beside the input.
 struct Ask {
   bool training = false;
-  bool exact = false;                  // no hashing: the true top k
-  std::span<const int32_t> forced{};   // neurons that must be kept (true labels, in training)
+  bool exact = false;                 // no hashing: the true top k
+  std::span<const int32_t> forced{};  // neurons that must be kept (true labels, in training)
   uint64_t seed = 0, layer = 0, step = 0;
 };
 
@@ -39,9 +40,10 @@ struct SelectScratch {
 class Selector {
  public:
   virtual ~Selector() = default;
-  // Fills `out` with neurons and their exact z, and counts what that took. `query` keeps the input's hash, if any.
-  virtual void select(const Row& x, const Weights& w, const Ask& ask, Query& query, SelectScratch& scratch, ActiveSet& out,
-                      Counts& counts) const = 0;
+  // Fills `out` with neurons and their exact z, and counts what that took. `query` keeps the
+  // input's hash, if any.
+  virtual void select(const Row& x, const Weights& w, const Ask& ask, Query& query,
+                      SelectScratch& scratch, ActiveSet& out, Counts& counts) const = 0;
   virtual LshIndex* index() { return nullptr; }
 };
 
@@ -53,8 +55,10 @@ std::unique_ptr<Selector> make_lsh(const LayerSpec& spec, std::unique_ptr<LshInd
 
 // Shared by the selectors:
 void evaluate_all(const Row& x, const Weights& w, ActiveSet& out);
-void keep_largest(uint32_t n, SelectScratch& scratch, ActiveSet& set);  // by z, lower number first among equals
+void keep_largest(uint32_t n, SelectScratch& scratch,
+                  ActiveSet& set);  // by z, lower number first among equals
 // Adds the forced neurons that are missing, evaluated; returns how many.
-uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced, ActiveSet& set);
+uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced,
+                    ActiveSet& set);
 
 }  // namespace hashgrad

@@ -1,4 +1,5 @@
-// WTA: the exact top k of all activations (Makhzani & Frey 2015). What LSH approximates, at the price of the dense pass.
+// WTA: the exact top k of all activations (Makhzani & Frey 2015). What LSH approximates, at the
+// price of the dense pass.
 #include "selector/selector.h"
 
 namespace hashgrad {
@@ -9,8 +10,8 @@ class WinnerTakeAll final : public Selector {
  public:
   explicit WinnerTakeAll(const LayerSpec& spec) : n_kept_(spec.n_kept()) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch, ActiveSet& out,
-              Counts& counts) const override {
+  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch,
+              ActiveSet& out, Counts& counts) const override {
     evaluate_all(x, w, out);
     keep_largest(n_kept_, scratch, out);
     const uint32_t again = add_forced(x, w, ask.forced, out);
@@ -25,6 +26,8 @@ class WinnerTakeAll final : public Selector {
 
 }  // namespace
 
-std::unique_ptr<Selector> make_winner_take_all(const LayerSpec& spec) { return std::make_unique<WinnerTakeAll>(spec); }
+std::unique_ptr<Selector> make_winner_take_all(const LayerSpec& spec) {
+  return std::make_unique<WinnerTakeAll>(spec);
+}
 
 }  // namespace hashgrad

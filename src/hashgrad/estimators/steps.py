@@ -42,11 +42,11 @@ def train_epoch(
     state.rows, state.position, state.loss_sum = len(order), 0, 0.0
     state.epoch_counts = network._counts()
     schedule = core_schedule(Constant(warmup=0), rate, len(order), 1)
-    for result in training._chunks(network, job, order, 0, schedule, where):
+    for result in training.chunks(network, job, order, 0, schedule, where):
         state.position += result.examples
         state.loss_sum += result.loss_sum
     loss = state.loss_sum / len(order)
-    training._end_epoch(network, job, schedule)
+    training.close_epoch(network, job, schedule)
     # the core sums a row's squared errors over the outputs, scikit-learn takes their mean
     return loss / network.n_outputs if network.loss == "squared" else loss
 

@@ -1,0 +1,142 @@
+"""`hashgrad info` and `hashgrad doctor`: what a model file holds, and what this machine can do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hashgrad import __version__, _core, files
+
+from .machine import (
+    available_memory_bytes,
+    cached,
+    data_folder,
+    in_words,
+    processor,
+    total_memory_bytes,
+    versions,
+)
+from .options import MODEL
+from .output import check_writable, console, table, write_json
+from .results import quality
+
+Json = Annotated[str | None, typer.Option(help="Write the answer as JSON; - is stdout.")]
+
+
+def info(
+    model: Annotated[str, MODEL],
+    json: Json = None,
+) -> None:
+    """Show what a model file holds; its weights are not read."""
+    check_writable("--json", json)
+    header = files.read_header(model)
+    metadata = header.metadata
+    specification, extra = metadata["specification"], metadata["extra"]
+    history = metadata["history"]
+    parameters = sum(
+        (n_in + 1) * layer.n
+        for n_in, layer in zip(
+            [header.arguments["n_inputs"], *(layer.n for layer in header.arguments["layers"])],
+            header.arguments["layers"],
+            strict=False,
+        )
+    )
+    result: dict[str, Any] = {
+        "path": model,
+        "bytes": Path(model).stat().st_size,
+        "format": metadata["format"],
+        "written_by": metadata["version"],
+        "parameters": parameters,
+        "epochs": metadata["training"]["epochs"],
+        "specification": specification,
+        "extra": extra,
+        "history": history,
+        "tensors": {
+            name: {"dtype": str(stored.dtype), "shape": list(stored.shape)}
+            for name, stored in header.tensors.items()
+        },
+    }
+    people = console(json)
+    last = history[-1] if history else {}
+    people.print(
+        table(
+            ("file", f"{model} ({in_words(result['bytes'])}, format {metadata['format']})"),
+            ("written by", f"hashgrad {metadata['version']}"),
+            ("data", _data(extra)),
+            ("parameters", f"{parameters:,}"),
+            ("inputs", f"{specification['n_inputs']:,}"),
+            *(
+                (f"layer {number}", _layer(layer))
+                for number, layer in enumerate(specification["layers"], start=1)
+            ),
+            ("loss", specification["loss"]),
+            ("optimizer", _settings(specification["optimizer"])),
+            ("schedule", _settings(specification["schedule"])),
+            ("seed", str(specification["seed"])),
+            ("trained", f"{result['epochs']} epochs"),
+            ("last epoch", quality(last) or "-"),
+        )
+    )
+    write_json(json, result)
+
+
+def _data(extra: dict[str, Any]) -> str:
+    return f"{extra['data']} ({extra['task']})" if {"data", "task"} <= set(extra) else "-"
+
+
+def _layer(layer: dict[str, Any]) -> str:
+    return f"{layer['n']:,} {layer['activation']}, {_settings(layer['active'])}"
+
+
+def _settings(part: dict[str, Any]) -> str:
+    words = [f"{key}={value}" for key, value in part.items() if key != "name"]
+    return f"{part['name']} ({', '.join(words)})" if words else str(part["name"])
+
+
+def doctor(json: Json = None) -> None:
+    """Show what this machine offers: instruction sets, threads, memory, versions, data."""
+    check_writable("--json", json)
+    forced = os.environ.get("HASHGRAD_SIMD")
+    folder, cache = data_folder(), cached()
+    found = versions()
+    result: dict[str, Any] = {
+        "version": __version__,
+        "simd": _core.simd_level(),
+        "simd_levels": list(_core.simd_levels()),
+        "simd_forced": forced,
+        "threads": _core.hardware_threads(),
+        "processor": processor(),
+        "memory_bytes": total_memory_bytes(),
+        "memory_available_bytes": available_memory_bytes(),
+        "versions": found,
+        "data": folder,
+        "cache": cache,
+    }
+    if folder["path"] is None:
+        data = "HASHGRAD_DATA is not set: named sets come from the cache, or are downloaded"
+    elif folder["sets"] is None:
+        data = f"{folder['path']} (HASHGRAD_DATA) cannot be read"
+    else:
+        data = f"{folder['path']}: {', '.join(folder['sets']) or 'no set with a name'}"
+    people = console(json)
+    people.print(
+        table(
+            ("hashgrad", __version__),
+            ("instructions", f"{result['simd']}, of {', '.join(result['simd_levels'])}"),
+            ("HASHGRAD_SIMD", forced or "not set: the best level is taken"),
+            ("processor", result["processor"]),
+            ("threads", str(result["threads"])),
+            (
+                "memory",
+                f"{in_words(result['memory_bytes'])}, "
+                f"{in_words(result['memory_available_bytes'])} available",
+            ),
+            *found.items(),
+            ("data", data),
+            ("cache", f"{cache['path']}: {', '.join(cache['sets'] or []) or 'nothing yet'}"),
+        )
+    )
+    write_json(json, result)

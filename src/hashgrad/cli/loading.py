@@ -1,0 +1,94 @@
+"""Data and models that the options name, checked against each other."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+import hashgrad
+from hashgrad import datasets
+from hashgrad.datasets import Dataset
+
+LOSSES = {"classification": "softmax", "multilabel": "logistic", "regression": "squared"}
+TASKS = {loss: task for task, loss in LOSSES.items()}
+
+
+def load_data(
+    source: str,
+    test: str | None = None,
+    *,
+    task: str | None = None,
+    network: hashgrad.Network | None = None,
+) -> Dataset:
+    """The data set that a name or a path names.
+
+    Args:
+        source: the name or path.
+        test: a file with its test rows, or the share of the rows to hold out; None takes its own.
+        task: what the targets mean; None reads it off them, or takes the network's.
+        network: the network they are for: fixes the width, the task and the classes.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: an unknown name, a file that is not what it should be, or data that do not go
+            with each other or with the network.
+    """
+    settings: dict[str, Any] = {"test": test}
+    if test is not None and not Path(test).exists():
+        with contextlib.suppress(ValueError):
+            settings["test"] = float(test)
+    if network is not None:
+        task = TASKS[network.loss]
+        settings["n_features"] = network.n_inputs
+    if source not in datasets.names():
+        settings["task"] = task
+        if network is not None:
+            settings["classes"] = network.extra.get("classes")
+    data = datasets.load(source, **settings)
+    if task is not None and data.task != task:
+        raise ValueError(f"the data must be for {task}, got {data.name}, a {data.task}")
+    if network is not None and data.n_outputs > network.n_outputs:
+        raise ValueError(
+            f"{data.name} must have at most the model's {network.n_outputs} outputs, "
+            f"got {data.n_outputs}"
+        )
+    return data
+
+
+def judged(data: Dataset) -> tuple[Any, Any]:
+    """The test rows where a set has some, else all its rows: `(X, y)`."""
+    if data.x_test is not None:
+        return data.x_test, data.y_test
+    return data.x_train, data.y_train
+
+
+def load_rows(source: str, network: hashgrad.Network) -> Any:
+    """The rows to predict: a `.npy` matrix, or those of a data set that would be judged."""
+    if Path(source).suffix != ".npy":
+        return judged(load_data(source, network=network))[0]
+    try:
+        return np.load(source, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{source}: not a whole .npy file of numbers ({error})") from None
+
+
+def outcome(network: hashgrad.Network, x: Any, y: Any, exact: bool = False) -> dict[str, float]:
+    """The network's scores on some rows; indicators are widened to all of its outputs."""
+    return network.evaluate(x, widened(network, y), exact=exact)
+
+
+def widened(network: hashgrad.Network, y: Any) -> Any:
+    """An indicator matrix as wide as the network: a file may lack the last labels."""
+    if network.loss != "logistic" or y.shape[1] == network.n_outputs:
+        return y
+    y = y.copy()
+    y.resize((y.shape[0], network.n_outputs))
+    return y
+
+
+def labels(network: hashgrad.Network) -> list[Any] | None:
+    """What the outputs stand for; None where each stands for its own number."""
+    return cast("list[Any] | None", network.extra.get("classes"))

@@ -1,0 +1,190 @@
+"""Command-line options, made from the table of defaults: its words, its limits, its help."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from hashgrad.checks import Choice, Flag, one_of
+from hashgrad.defaults import PARAMETERS, Parameter, check
+from hashgrad.layers import Dense
+from hashgrad.optimizers import OPTIMIZERS
+from hashgrad.selectors import LSH, SELECTORS, All
+
+NETWORK = "Network"
+TRAINING = "Training"
+SELECTION = "Selection of neurons"
+HASHING = "Hashing (--selector lsh)"
+FILES = "Files and output"
+
+# What the command line alone decides: the paper's network, and its way of choosing neurons.
+HIDDEN = "1000,1000"
+SELECTOR = LSH.word
+
+DATA: Any = typer.Argument(metavar="DATA", help="A named data set, or a file with one.")
+MODEL: Any = typer.Argument(metavar="MODEL", help="A model file, as train --output writes it.")
+
+# Options whose flag is not the parameter's own name.
+FLAGS = {"fraction": "--active", "active": "--selector", "rate": "--learning-rate"}
+
+
+def flag(name: str) -> str:
+    """The option that sets a parameter.
+
+    >>> flag("rehash_every"), flag("rate")
+    ('--rehash-every', '--learning-rate')
+    """
+    return FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
+def option(name: str, panel: str, *, more: str = "", default: str = "", words: str = "") -> Any:
+    """The Typer option of a parameter of the table.
+
+    Its value is None unless the user sets it, so that the library's own defaults hold and an
+    option without effect can be told; the help shows the default from the table.
+
+    Args:
+        name: a parameter of the table.
+        panel: the heading it stands under in `--help`.
+        more: a sentence to append to the table's help.
+        default: what to show as default, where the table alone does not say it.
+        words: what to show as its values; the table's words, or its type, by default.
+    """
+    parameter = PARAMETERS[name]
+    declared = flag(name)
+    if isinstance(parameter.constraint, Flag):
+        declared += "/--no-" + declared.removeprefix("--")
+    if not words and isinstance(parameter.constraint, Choice):
+        words = "[" + "|".join(parameter.constraint.words) + "]"
+    # What None means is for Python; here an option that is left out says it with its default.
+    text = parameter.help.partition("; None")[0].rstrip(".") + "."
+    return typer.Option(
+        declared,
+        help=f"{text} {more}".strip(),
+        show_default=default or _default_text(parameter),
+        metavar=words or None,
+        rich_help_panel=panel,
+    )
+
+
+def _default_text(parameter: Parameter) -> str | bool:
+    if parameter.default is None:
+        return False
+    if isinstance(parameter.constraint, Flag):
+        return "on" if parameter.default else "off"
+    return str(parameter.default)
+
+
+def learning_rates() -> str:
+    """The default learning rates, as `--help` shows them: one for each optimizer."""
+    return ", ".join(f"{word} {member().rate:g}" for word, member in OPTIMIZERS.items())
+
+
+def given(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The parameters that the user set, checked against the table; messages name the option.
+
+    Raises:
+        TypeError: a value of the wrong type.
+        ValueError: a value out of range, or an unknown word.
+
+    >>> given({"bits": 6, "tables": None, "json": "-"}, "bits", "tables")
+    {'bits': 6}
+    """
+    return {
+        name: check(name, params[name], argument=flag(name))
+        for name in names
+        if params[name] is not None
+    }
+
+
+def member(family: Mapping[str, Any], option: str, word: str, fields: Mapping[str, Any]) -> Any:
+    """A member of a family of specifications, with the fields that the user set.
+
+    Args:
+        family: its members by name.
+        option: the option that chose `word`, for messages.
+        word: the chosen member's name.
+        fields: what to set; every field must be one that the member has.
+
+    Raises:
+        ValueError: an unknown name, or a field that this member does not have.
+
+    >>> member(OPTIMIZERS, "--optimizer", "sgd", {"momentum": 0.5})
+    Traceback (most recent call last):
+    ValueError: --momentum has no effect with --optimizer sgd; it belongs to momentum, adagrad
+    """
+    if word not in family:
+        raise one_of(option, word, family)
+    for name in fields:
+        if name not in _fields(family[word]):
+            owners = ", ".join(other for other in family if name in _fields(family[other]))
+            raise ValueError(
+                f"{flag(name)} has no effect with {option} {word}; it belongs to {owners}"
+            )
+    return family[word](**fields)
+
+
+def _fields(member: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(member)}
+
+
+def numbers(option: str, text: str, kind: type) -> list[Any]:
+    """A list of numbers with commas between.
+
+    Raises:
+        ValueError: something else.
+
+    >>> numbers("--hidden", "1000, 500", int)
+    [1000, 500]
+    >>> numbers("--hidden", "1000x500", int)
+    Traceback (most recent call last):
+    ValueError: --hidden must be whole numbers with commas between, got '1000x500'
+    """
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        rule = "whole numbers" if kind is int else "numbers"
+        raise ValueError(f"{option} must be {rule} with commas between, got {text!r}") from None
+
+
+def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
+    """The layers that the options describe; the last one has `n_outputs` neurons.
+
+    Raises:
+        TypeError: a value of the wrong type.
+        ValueError: a value out of range, or options that contradict each other.
+    """
+    sizes = [
+        check("n", size, argument="--hidden")
+        for size in numbers("--hidden", params["hidden"] or HIDDEN, int)
+    ]
+    word = params["selector"] or SELECTOR
+    settings = given(
+        params, "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center",
+        "lookup", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every",
+    )  # fmt: skip
+    shares: list[dict[str, Any]] = [{}]
+    if params["fraction"] is not None:
+        listed = numbers("--active", params["fraction"], float)
+        shares = [{"fraction": check("fraction", share, argument="--active")} for share in listed]
+        if word == All.word:
+            # So that one command compares every method: only the word after --selector changes.
+            shares = [{} for _ in shares]
+    if len(shares) == 1:
+        shares *= len(sizes)
+    if len(shares) not in (len(sizes), len(sizes) + 1):
+        raise ValueError(
+            f"--active must have one value, or one for each of the {len(sizes)} hidden layers "
+            f"and perhaps one more for the output layer, got {params['fraction']!r}"
+        )
+    activation = given(params, "activation").get("activation")
+    chosen = [member(SELECTORS, "--selector", word, {**share, **settings}) for share in shares]
+    hidden = [
+        Dense(size, activation=activation, active=active)
+        for size, active in zip(sizes, chosen, strict=False)
+    ]
+    # A share beyond the hidden layers is the output layer's; without one that layer is dense.
+    return [*hidden, Dense(n_outputs, active=chosen[len(sizes)] if chosen[len(sizes) :] else None)]

@@ -1,0 +1,139 @@
+"""What the commands found out, as JSON-able values and as words for people."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hashgrad import Network, __version__, _core
+from hashgrad.datasets import Dataset
+
+from .loading import outcome
+from .machine import in_words, peak_memory_bytes
+
+_QUALITIES = {
+    "accuracy": "accuracy {:.2%}",
+    "precision_at_1": "P@1 {:.2%}",
+    "precision_at_3": "P@3 {:.2%}",
+    "precision_at_5": "P@5 {:.2%}",
+    "r2": "R² {:.4f}",
+}
+
+
+def circumstances(network: Network, arguments: Sequence[str]) -> dict[str, Any]:
+    """What another person needs to know to repeat a command."""
+    return {
+        "version": __version__,
+        "command": shlex.join(["hashgrad", *arguments]),
+        "seed": network.seed,
+        "threads": network.threads or _core.hardware_threads(),
+        "simd": _core.simd_level(),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+def training_result(network: Network, data: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
+    """What `train --json` holds; the scores are those on the test rows.
+
+    Args:
+        network: trained just now.
+        data: what it was trained on.
+        arguments: the words of the command line.
+    """
+    timed = [record for record in network.history if record.get("seconds") is not None]
+    seconds = timed[-1]["seconds"] if timed else 0.0
+    examples = sum(record["examples"] for record in timed)
+    whole = [record for record in network.history if not record.get("partial")]
+    report = network.report().to_dict()
+    scores: dict[str, Any] = {"accuracy": None}
+    if data.x_test is not None and network.history:
+        scores |= outcome(network, data.x_test, data.y_test)
+    return {
+        **scores,
+        "multiplications_fraction": report["multiplications_fraction"],
+        "active_fraction": report["active_fraction"],
+        "selection_recall": whole[-1]["selection_recall"] if whole else None,
+        "train_seconds": seconds,
+        "examples_per_second": examples / seconds if seconds > 0 else 0.0,
+        "parameters": network.n_parameters,
+        "epochs": network.epochs,
+        "interrupted": network.interrupted,
+        **circumstances(network, arguments),
+        "data": {
+            "name": data.name,
+            "task": data.task,
+            "train_rows": int(data.x_train.shape[0]),
+            "test_rows": 0 if data.x_test is None else int(data.x_test.shape[0]),
+            "features": data.n_features,
+            "outputs": data.n_outputs,
+        },
+        "network": network.specification(),
+        "multiplications": report["multiplications"],
+        "layers": report["layers"],
+        "prediction": report.get("prediction"),
+        "history": network.history,
+    }
+
+
+def prediction_cost(network: Network, rows: int, seconds: float) -> dict[str, Any]:
+    """What predicting some rows took, all predictions since the model was loaded counted."""
+    counted = network.report().to_dict()["prediction"]
+    return {
+        "rows": rows,
+        "seconds": seconds,
+        "examples_per_second": rows / seconds,
+        "multiplications_fraction": counted["multiplications_fraction"],
+    }
+
+
+def in_short(cost: Mapping[str, Any]) -> str:
+    """A prediction's cost in one line."""
+    return (
+        f"{cost['rows']:,} rows in {cost['seconds']:.2f} s "
+        f"({cost['examples_per_second']:,.0f} examples/s), "
+        f"multiplications {cost['multiplications_fraction']:.2%} of dense"
+    )
+
+
+def shape(network: Network) -> str:
+    """A network in one line."""
+    sizes = "-".join(str(n) for n in (network.n_inputs, *(layer.n for layer in network.layers)))
+    selectors = [
+        layer.selector.word
+        + ("" if layer.selector.fraction == 1 else f" {layer.selector.fraction:.1%}")
+        for layer in network.layers
+    ]
+    return (
+        f"{sizes} ({', '.join(selectors)}), {network.loss}: {network.n_parameters:,} parameters, "
+        f"{network.optimizer.word}, threads {network.threads or _core.hardware_threads()}, "
+        f"{_core.simd_level()}"
+    )
+
+
+def quality(scores: Mapping[str, Any]) -> str:
+    """The scores in words; empty if there are none."""
+    found = [
+        words.format(scores[key])
+        for key, words in _QUALITIES.items()
+        if scores.get(key) is not None
+    ]
+    return "  ".join(found)
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """A training's result in two lines."""
+    judged = quality(result)
+    recall = result["selection_recall"]
+    what = [
+        f"test {judged}" if judged else "no test rows, so no accuracy: --test names some",
+        f"multiplications {result['multiplications_fraction']:.2%} of dense",
+        f"active {result['active_fraction']:.2%}",
+        *([] if recall is None else [f"recall {recall:.3f}"]),
+    ]
+    cost = (
+        f"{result['epochs']} epochs, {result['train_seconds']:.1f} s of training "
+        f"({result['examples_per_second']:,.0f} examples/s), "
+        f"peak memory {in_words(result['peak_memory_bytes'])}"
+    )
+    return "  ".join(what) + "\n" + cost

@@ -1,0 +1,235 @@
+"""`hashgrad train`: train a network, show what it costs, save it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+import hashgrad
+from hashgrad import Network
+from hashgrad.checks import one_of
+from hashgrad.datasets import Dataset
+from hashgrad.defaults import check, default
+from hashgrad.optimizers import OPTIMIZERS
+from hashgrad.progress import default_progress
+from hashgrad.schedules import SCHEDULES
+
+from . import options
+from .loading import LOSSES, TASKS, load_data, widened
+from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
+from .output import check_writable, console, write_json
+from .results import shape, summary, training_result
+from .saving import save
+
+# What a model file settles for good; with --resume these options have nothing left to set.
+SETTLED = (
+    "hidden", "activation", "loss", "selector", "fraction", "optimizer", "rate", "momentum",
+    "schedule", "warmup", "every", "factor", "floor", "l2", "batch_size", "seed", "alpha", "beta",
+    "bits", "tables", "projection", "rank", "transform", "center", "lookup", "probes", "ranking",
+    "candidates", "rehash", "rehash_every", "rebuild_every",
+)  # fmt: skip
+
+
+def train(
+    context: typer.Context,
+    data: Annotated[str, DATA],
+    test: Annotated[
+        str | None, typer.Option(help="A file with test rows.", rich_help_panel=FILES)
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Save the model to this file.", rich_help_panel=FILES),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Go on with the model in this file.", rich_help_panel=FILES),
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option(help="Write the results as JSON; - is stdout.", rich_help_panel=FILES),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing.", rich_help_panel=FILES)
+    ] = False,
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            help="Neurons of each hidden layer.",
+            show_default=options.HIDDEN,
+            metavar="N,N,...",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    activation: Annotated[str | None, option("activation", NETWORK, default="relu")] = None,
+    loss: Annotated[str | None, option("loss", NETWORK, default="what the data ask for")] = None,
+    selector: Annotated[str | None, option("active", SELECTION, default=options.SELECTOR)] = None,
+    fraction: Annotated[
+        str | None,
+        option(
+            "fraction",
+            SELECTION,
+            more="One for all hidden layers, or one each; one more applies to the output layer.",
+            words="SHARE,...",
+        ),
+    ] = None,
+    alpha: Annotated[float | None, option("alpha", SELECTION)] = None,
+    beta: Annotated[float | None, option("beta", SELECTION)] = None,
+    epochs: Annotated[int | None, option("epochs", TRAINING)] = None,
+    batch_size: Annotated[int | None, option("batch_size", TRAINING)] = None,
+    optimizer: Annotated[str | None, option("optimizer", TRAINING)] = None,
+    rate: Annotated[
+        float | None, option("rate", TRAINING, default=options.learning_rates())
+    ] = None,
+    momentum: Annotated[float | None, option("momentum", TRAINING)] = None,
+    schedule: Annotated[str | None, option("schedule", TRAINING)] = None,
+    warmup: Annotated[float | None, option("warmup", TRAINING)] = None,
+    every: Annotated[float | None, option("every", TRAINING)] = None,
+    factor: Annotated[float | None, option("factor", TRAINING)] = None,
+    floor: Annotated[float | None, option("floor", TRAINING)] = None,
+    l2: Annotated[float | None, option("l2", TRAINING)] = None,
+    validation: Annotated[float | None, option("validation", TRAINING)] = None,
+    early_stopping: Annotated[int | None, option("early_stopping", TRAINING)] = None,
+    class_weight: Annotated[
+        str | None,
+        typer.Option(
+            help="Weigh classes against their frequency.",
+            metavar="balanced",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    threads: Annotated[int, option("threads", TRAINING)] = default("threads"),
+    seed: Annotated[int | None, option("seed", TRAINING)] = None,
+    bits: Annotated[int | None, option("bits", HASHING)] = None,
+    tables: Annotated[int | None, option("tables", HASHING)] = None,
+    projection: Annotated[str | None, option("projection", HASHING)] = None,
+    rank: Annotated[int | None, option("rank", HASHING)] = None,
+    transform: Annotated[str | None, option("transform", HASHING)] = None,
+    center: Annotated[bool | None, option("center", HASHING)] = None,
+    lookup: Annotated[str | None, option("lookup", HASHING)] = None,
+    probes: Annotated[int | None, option("probes", HASHING)] = None,
+    ranking: Annotated[str | None, option("ranking", HASHING)] = None,
+    candidates: Annotated[float | None, option("candidates", HASHING)] = None,
+    rehash: Annotated[str | None, option("rehash", HASHING)] = None,
+    rehash_every: Annotated[int | None, option("rehash_every", HASHING)] = None,
+    rebuild_every: Annotated[int | None, option("rebuild_every", HASHING)] = None,
+) -> None:
+    """Train a network on a data set, and show its accuracy and what it cost.
+
+    Ctrl-C ends training early and keeps what was learned.
+    """
+    params = context.params
+    check_writable("--output", output)
+    check_writable("--json", json)
+    people = console(json, quiet)
+    fitting = _fitting(params)
+    n_threads = check("threads", threads, argument="--threads")
+    if resume is None:
+        plan = _Plan(params)
+        dataset = load_data(data, test, task=plan.task)
+        network = plan.network(dataset, n_threads)
+    else:
+        _refuse_settled(params)
+        network = hashgrad.load(resume, threads=n_threads)
+        dataset = load_data(data, test, network=network)
+        fitting = {**network.extra.get("fit", {}), **fitting}
+    fitting.setdefault("epochs", default("epochs"))
+    if network.epochs >= fitting["epochs"]:
+        raise ValueError(
+            f"--epochs must be above the {network.epochs} that the model has behind it "
+            f"(they count from its birth), got {fitting['epochs']}"
+        )
+    network.extra = _notes(dataset, fitting)
+    people.print(f"{dataset!r}\n{shape(network)}")
+    _fit(network, dataset, fitting, quiet)
+
+    place, trouble = (None, None) if output is None else save(network, output)
+    result = training_result(network, dataset, context.obj)
+    write_json(json, result)
+    people.print(summary(result))
+    if place is not None:
+        people.print(f"model saved to {place}")
+    if trouble is not None:
+        raise OSError(f"{trouble}; the model is in {place}")
+    if network.interrupted:
+        kept = f"the model, in {place}" if place else "nothing: there was no --output"
+        people.print(f"interrupted in epoch {network.epochs + 1}; kept {kept}")
+        raise typer.Exit(130)
+
+
+class _Plan:
+    """The network that the options ask for, checked before any data are read."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.task = TASKS.get(given(params, "loss").get("loss", ""))
+        self.params = params
+        self.settings = given(params, "l2", "batch_size", "seed")
+        self.settings["optimizer"] = member(
+            OPTIMIZERS,
+            "--optimizer",
+            params["optimizer"] or default("optimizer"),
+            given(params, "rate", "momentum"),
+        )
+        self.settings["schedule"] = member(
+            SCHEDULES,
+            "--schedule",
+            params["schedule"] or default("schedule"),
+            given(params, "warmup", "every", "factor", "floor"),
+        )
+        options.layers(params, n_outputs=1)
+
+    def network(self, data: Dataset, threads: int) -> Network:
+        """The network for these data."""
+        return Network(
+            data.n_features,
+            options.layers(self.params, data.n_outputs),
+            loss=LOSSES[data.task],
+            threads=threads,
+            **self.settings,
+        )
+
+
+def _fitting(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options say about fitting; files remember it, so that --resume can go on."""
+    fitting = given(params, "epochs", "validation", "early_stopping")
+    if params["class_weight"] is not None:
+        if params["class_weight"] != "balanced":
+            raise one_of("--class-weight", params["class_weight"], ["balanced"])
+        fitting["class_weight"] = "balanced"
+    if fitting.get("early_stopping") and params["validation"] is None and not params["resume"]:
+        raise ValueError(
+            f"--early-stopping {fitting['early_stopping']} needs --validation: the test rows "
+            "must not decide when to stop, got none"
+        )
+    return fitting
+
+
+def _refuse_settled(params: Mapping[str, Any]) -> None:
+    for name in SETTLED:
+        if params[name] is not None:
+            raise ValueError(
+                f"{flag(name)} has no effect with --resume: the model file settles it, "
+                f"got {params[name]!r}"
+            )
+
+
+def _notes(data: Dataset, fitting: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model file should know of its data, beside what the network itself says."""
+    classes = None if data.classes is None else data.classes.tolist()
+    return {"data": data.name, "task": data.task, "classes": classes, "fit": dict(fitting)}
+
+
+def _fit(network: Network, data: Dataset, fitting: Mapping[str, Any], quiet: bool) -> None:
+    validation = fitting.get("validation")
+    if validation is None and data.x_test is not None:
+        validation = (data.x_test, widened(network, data.y_test))
+    network.fit(
+        data.x_train,
+        widened(network, data.y_train),
+        epochs=fitting["epochs"],
+        validation=validation,
+        early_stopping=fitting.get("early_stopping", default("early_stopping")),
+        class_weight=fitting.get("class_weight"),
+        progress=False if quiet else default_progress(),
+    )

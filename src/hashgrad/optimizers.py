@@ -1,0 +1,141 @@
+"""The rules that turn a gradient into a step; every one touches the active rows only.
+
+`g` is the gradient of one weight, `rate` the schedule's current learning rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .defaults import Specification, default
+
+
+class Optimizer(Specification):
+    """Base of the optimizers; `rate` is the learning rate that the schedule starts from."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent: `w -= rate * g`.
+
+    Args:
+        rate: learning rate, above 0.
+
+    Raises:
+        ValueError: the rate is not above 0.
+
+    >>> SGD(rate=0.1).rate
+    0.1
+
+    Source: Spring and Shrivastava (2016), section 5.2.
+    """
+
+    word: ClassVar[str] = "sgd"
+    rate: float = default("sgd_rate")
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """SGD with momentum: `v = momentum * v + rate * g; w -= v`.
+
+    A weight that is not touched keeps its `v` until it is touched again.
+
+    Args:
+        rate: learning rate, above 0.
+        momentum: share of the last step carried over, in [0, 1).
+
+    Raises:
+        ValueError: a value out of range.
+
+    >>> Momentum(momentum=0.5).momentum
+    0.5
+    """
+
+    word: ClassVar[str] = "momentum"
+    rate: float = default("momentum_rate")
+    momentum: float = default("momentum")
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Adagrad, with momentum if asked: `h += g**2; w -= rate * g / (sqrt(h) + epsilon)`.
+
+    Args:
+        rate: learning rate, above 0.
+        momentum: share of the last step carried over, in [0, 1).
+        epsilon: added to the root, above 0.
+
+    Raises:
+        ValueError: a value out of range.
+
+    >>> Adagrad(momentum=0.5).word
+    'adagrad'
+
+    Source: Duchi, Hazan and Singer (2011); with momentum in Spring and Shrivastava (2016),
+    section 6.
+    """
+
+    word: ClassVar[str] = "adagrad"
+    rate: float = default("adagrad_rate")
+    momentum: float = default("adagrad_momentum")
+    epsilon: float = default("epsilon")
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam, touching active rows only.
+
+    `m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g**2;`
+    `w -= rate * m' / (sqrt(v') + epsilon)`, where `'` corrects the bias towards zero.
+
+    Args:
+        rate: learning rate, above 0.
+        beta1: decay of the mean gradient, in [0, 1).
+        beta2: decay of the mean squared gradient, in [0, 1).
+        epsilon: added to the root, above 0.
+
+    Raises:
+        ValueError: a value out of range.
+
+    >>> Adam().beta1
+    0.9
+
+    Source: Kingma and Ba (2015), algorithm 1.
+    """
+
+    word: ClassVar[str] = "adam"
+    rate: float = default("adam_rate")
+    beta1: float = default("beta1")
+    beta2: float = default("beta2")
+    epsilon: float = default("epsilon")
+
+
+@dataclass(frozen=True)
+class RowAdagrad(Optimizer):
+    """Adagrad with one accumulator per neuron: the mean of its row's squared gradients.
+
+    It needs a hundredth of Adagrad's memory traffic and keeps an update of rank one, so that
+    hashed neurons can be moved incrementally.
+
+    Args:
+        rate: learning rate, above 0.
+        epsilon: added to the root, above 0.
+
+    Raises:
+        ValueError: a value out of range.
+
+    >>> RowAdagrad().word
+    'row-adagrad'
+    """
+
+    word: ClassVar[str] = "row-adagrad"
+    rate: float = default("row_adagrad_rate")
+    epsilon: float = default("epsilon")
+
+
+OPTIMIZERS: dict[str, Any] = {
+    optimizer.word: optimizer for optimizer in (SGD, Momentum, Adagrad, Adam, RowAdagrad)
+}

@@ -1,0 +1,196 @@
+"""The selectors: how a layer chooses the neurons it evaluates for an example.
+
+A selector keeps `k = max(1, floor(fraction * n + 0.5))` of a layer's `n` neurons (adaptive
+dropout: about as many, at random). The others output exactly 0 and are not updated.
+The five methods are those compared by Spring and Shrivastava (2016), section 6.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .defaults import Specification, default
+
+
+class Selector(Specification):
+    """Base of the five selectors."""
+
+    fraction: float
+
+    def kept(self, n: int) -> int:
+        """Number of neurons kept of a layer of `n`."""
+        return max(1, math.floor(self.fraction * n + 0.5))
+
+
+@dataclass(frozen=True)
+class All(Selector):
+    """Every neuron, always: the ordinary dense layer (the paper's NN).
+
+    >>> All().kept(1000)
+    1000
+    """
+
+    word: ClassVar[str] = "dense"
+
+    @property
+    def fraction(self) -> float:  # type: ignore[override]
+        """Share of neurons kept: 1."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Random(Selector):
+    """A random share of the neurons in training, all of them in prediction: dropout (VD).
+
+    In training the kept outputs are multiplied by `n / k`.
+
+    Args:
+        fraction: share of neurons kept, in (0, 1].
+
+    Raises:
+        ValueError: the fraction is outside (0, 1].
+
+    >>> Random(fraction=0.1).kept(1000)
+    100
+
+    Source: Srivastava et al. (2014), as the baseline VD of Spring and Shrivastava (2016).
+    """
+
+    word: ClassVar[str] = "random"
+    fraction: float = default("fraction")
+
+
+@dataclass(frozen=True)
+class Adaptive(Selector):
+    """Adaptive dropout (AD): a neuron stays with probability `sigmoid(alpha * z + beta)`.
+
+    `z` is the neuron's pre-activation, so that all of them are computed: nothing is saved
+    forward. Prediction multiplies every output by its probability.
+
+    Args:
+        fraction: share of neurons kept where `z` is 0, in (0, 1]; sets `beta` if that is None.
+        alpha: slope.
+        beta: offset; None = `log(fraction / (1 - fraction))`.
+
+    Raises:
+        ValueError: a value out of range.
+
+    >>> Adaptive(fraction=0.1).alpha
+    1.0
+
+    Source: Ba and Frey (2013), as the baseline AD of Spring and Shrivastava (2016).
+    """
+
+    word: ClassVar[str] = "adaptive"
+    fraction: float = default("fraction")
+    alpha: float = default("alpha")
+    beta: float | None = default("beta")
+
+
+@dataclass(frozen=True)
+class WinnerTakeAll(Selector):
+    """The neurons with the largest pre-activations (WTA): the exact selection LSH estimates.
+
+    Args:
+        fraction: share of neurons kept, in (0, 1].
+
+    Raises:
+        ValueError: the fraction is outside (0, 1].
+
+    >>> WinnerTakeAll(0.05).kept(1000)
+    50
+
+    Source: Makhzani and Frey (2015), as the baseline WTA of Spring and Shrivastava (2016).
+    """
+
+    word: ClassVar[str] = "winner-take-all"
+    fraction: float = default("fraction")
+
+
+LONGEST_SIGNATURE = 2048  # bits * tables: what one neuron's packed signature may hold
+
+
+@dataclass(frozen=True)
+class LSH(Selector):
+    """The neurons that hashing finds for the input: the method of the paper.
+
+    Every neuron `[w; b]` is hashed into `tables` tables of `2**bits` buckets; an input
+    `[x; 1]` is hashed the same way. A neuron whose bits agree with a chance `p` each is found
+    in at least one table with probability `1 - (1 - p**bits)**tables`. The best
+    `candidates * k` candidates are evaluated exactly and the best `k` of them kept.
+
+    Args:
+        fraction: share of neurons kept, in (0, 1].
+        bits: bits in the key of one table, 1 to 16.
+        tables: number of tables, 1 to 256; `bits * tables` is at most 2048.
+        projection: `"subspace"` (random directions inside the principal subspace of a sample of
+            the layer's inputs), `"gaussian"` or `"sparse"` (+1, 0, -1).
+        rank: dimensions of that subspace, one of them the bias's own; at least 2.
+        transform: `"none"`, `"simple"`, `"sign-alsh"` or `"l2-alsh"`: the asymmetric
+            transform that turns inner products into angles (or distances).
+        center: hash inputs minus their mean.
+        lookup: `"scan"` compares the signatures of all neurons, `"tables"` visits buckets,
+            `"auto"` takes what is cheaper for the layer's size.
+        probes: buckets visited per table, the surest first; at most `2**bits`, and 256.
+        ranking: candidates by `"signature"` (Hamming distance over all bits) or by
+            `"collisions"` (buckets shared).
+        candidates: candidates evaluated exactly, in multiples of `k`; at least 1.
+        rehash: `"incremental"` moves a touched neuron after every update, `"rows"` re-hashes
+            the touched ones on a schedule, `"auto"` takes the first where the optimizer allows.
+        rehash_every: examples between those re-hashes.
+        rebuild_every: examples between full rebuilds; the first comes sooner.
+
+    Raises:
+        TypeError: a value of the wrong type.
+        ValueError: a value out of range, or values that do not go together.
+
+    >>> LSH(0.05, bits=6, tables=5).kept(1000)
+    50
+    >>> LSH(fraction=1.5)
+    Traceback (most recent call last):
+    ValueError: fraction must be in (0, 1], got 1.5
+
+    Source: Spring and Shrivastava (2016), section 5, algorithm 1.
+    """
+
+    word: ClassVar[str] = "lsh"
+    fraction: float = default("fraction")
+    bits: int = default("bits")
+    tables: int = default("tables")
+    projection: str = default("projection")
+    rank: int = default("rank")
+    transform: str = default("transform")
+    center: bool = default("center")
+    lookup: str = default("lookup")
+    probes: int = default("probes")
+    ranking: str = default("ranking")
+    candidates: float = default("candidates")
+    rehash: str = default("rehash")
+    rehash_every: int = default("rehash_every")
+    rebuild_every: int = default("rebuild_every")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.probes == default("probes"):  # not chosen by the user: make it fit few bits
+            object.__setattr__(self, "probes", min(self.probes, 2**self.bits))
+        if self.bits * self.tables > LONGEST_SIGNATURE:
+            raise ValueError(
+                f"bits * tables must be at most {LONGEST_SIGNATURE}, "
+                f"got {self.bits} * {self.tables} = {self.bits * self.tables}"
+            )
+        if self.probes > 2**self.bits:
+            raise ValueError(
+                f"probes must be at most 2**bits = {2**self.bits}, got {self.probes}"
+                f" with bits={self.bits}"
+            )
+        if self.lookup == "scan" and self.ranking != "signature":
+            raise ValueError(
+                f"lookup='scan' needs ranking='signature', got ranking={self.ranking!r}"
+            )
+
+
+SELECTORS: dict[str, Any] = {
+    selector.word: selector for selector in (All, Random, Adaptive, WinnerTakeAll, LSH)
+}

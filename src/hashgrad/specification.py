@@ -1,0 +1,185 @@
+"""What a network is made of: checked, as JSON-able values, and as the core's own structures."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from . import _core
+from .checks import wrong_type
+from .defaults import check, check_keys
+from .defaults import from_dict as part_from_dict
+from .layers import Dense, layer_from_dict
+from .optimizers import OPTIMIZERS, Optimizer
+from .schedules import SCHEDULES, Cosine, Exponential, Schedule, Step
+from .selectors import LSH, Adaptive
+
+_NUMBERS = ("n_inputs", "loss", "l2", "batch_size", "seed")
+
+
+def checked_layers(layers: Any) -> tuple[Dense, ...]:
+    """The layers with every activation filled in.
+
+    Raises:
+        TypeError: not a list of `Dense`.
+        ValueError: none at all, or a last layer that is not linear.
+    """
+    if not isinstance(layers, (list, tuple)):
+        raise wrong_type("layers", "a list of Dense", layers)
+    if not layers:
+        raise ValueError("layers must have at least one layer, got none")
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, Dense):
+            raise wrong_type(f"layers[{number}]", "a Dense", layer)
+    *hidden, last = layers
+    if last.activation not in (None, "linear"):
+        raise ValueError(
+            f"layers[{len(hidden)}].activation must be 'linear' (the last layer; the loss applies "
+            f"softmax or sigmoid itself), got {last.activation!r}"
+        )
+    return (*(layer.with_activation("relu") for layer in hidden), last.with_activation("linear"))
+
+
+def to_dict(
+    n_inputs: int,
+    layers: Sequence[Dense],
+    optimizer: Optimizer,
+    schedule: Schedule,
+    **others: Any,
+) -> dict[str, Any]:
+    """The specification as JSON-able values; the number of threads is the machine's affair."""
+    return {
+        "n_inputs": n_inputs,
+        "layers": [layer.to_dict() for layer in layers],
+        "optimizer": optimizer.to_dict(),
+        "schedule": schedule.to_dict(),
+        **others,
+    }
+
+
+def from_dict(given: Any) -> dict[str, Any]:
+    """The arguments of `Network` that a specification holds; nothing is allocated yet.
+
+    Raises:
+        TypeError: a value of the wrong type.
+        ValueError: an unknown or missing key, an unknown name, a value out of range.
+    """
+    if not isinstance(given, dict):
+        raise wrong_type("specification", "an object", given)
+    check_keys("specification", given, [*_NUMBERS, "layers", "optimizer", "schedule"])
+    if not isinstance(given["layers"], list):
+        raise wrong_type("layers", "a list", given["layers"])
+    parsed = [layer_from_dict(f"layers[{i}]", layer) for i, layer in enumerate(given["layers"])]
+    return {
+        **{word: check(word, given[word]) for word in _NUMBERS},
+        "layers": checked_layers(parsed),
+        "optimizer": part_from_dict("optimizer", given["optimizer"], OPTIMIZERS),
+        "schedule": part_from_dict("schedule", given["schedule"], SCHEDULES),
+    }
+
+
+def core_layer(layer: Dense) -> _core.LayerSpec:
+    """The layer in the core's words."""
+    selector, spec = layer.selector, _core.LayerSpec()
+    assert layer.activation is not None
+    spec.n_outputs, spec.activation = layer.n, layer.activation
+    spec.selector = "all" if selector.word == "dense" else selector.word.replace("-", "_")
+    spec.fraction = selector.fraction
+    if isinstance(selector, Adaptive):
+        spec.alpha = selector.alpha
+        share = min(selector.fraction, 1 - 1e-6)  # a fraction of 1 has no finite offset
+        spec.beta = math.log(share / (1 - share)) if selector.beta is None else selector.beta
+    if isinstance(selector, LSH):
+        lsh = _core.LshSpec()
+        for field in dataclasses.fields(LSH):
+            if field.name != "fraction":
+                setattr(lsh, field.name, getattr(selector, field.name))
+        spec.lsh = lsh
+    return spec
+
+
+def core_optimizer(optimizer: Optimizer, l2: float) -> _core.OptimizerSpec:
+    """The optimizer in the core's words."""
+    spec = _core.OptimizerSpec()
+    spec.name = optimizer.word.replace("-", "_")
+    spec.l2 = l2
+    for name in ("momentum", "beta1", "beta2", "epsilon"):
+        if hasattr(optimizer, name):
+            setattr(spec, name, getattr(optimizer, name))
+    return spec
+
+
+def core_schedule(schedule: Schedule, rate: float, rows: int, total: int) -> _core.ScheduleSpec:
+    """The schedule counted in examples, as the core counts.
+
+    Args:
+        schedule: counted in epochs.
+        rate: the optimizer's.
+        rows: examples of an epoch.
+        total: examples at the schedule's end, since the network's birth.
+    """
+    spec = _core.ScheduleSpec()
+    spec.name = schedule.word
+    spec.rate = rate
+    spec.total_steps = total
+    spec.warmup_steps = round(schedule.warmup * rows)
+    spec.period_steps = rows
+    if isinstance(schedule, Step):
+        spec.period_steps = max(1, round(schedule.every * rows))
+    if isinstance(schedule, (Step, Exponential)):
+        spec.factor = schedule.factor
+    if isinstance(schedule, Cosine):
+        spec.floor = schedule.floor
+    return spec
+
+
+def tensor_shapes(
+    n_inputs: int, layers: Sequence[Dense], optimizer: Optimizer, built: bool
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of every tensor the core keeps for such a network, by name.
+
+    Args:
+        n_inputs: columns of the input.
+        layers: the network's layers.
+        optimizer: what keeps moments beside the weights, or not.
+        built: whether the hash tables were built; before, hashed layers have no such tensors.
+    """
+    moments = {"momentum": 1, "adagrad": 2, "adam": 2}.get(optimizer.word, 0)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, layer in enumerate(layers):
+        n, here = layer.n, f"layers.{number}."
+        shapes |= {here + "weight": (n, n_inputs), here + "bias": (n,)}
+        for moment in range(1, moments + 1):
+            shapes[f"{here}optimizer.moment{moment}"] = (n, n_inputs + 1)
+        if optimizer.word == "row-adagrad":
+            shapes[here + "optimizer.row_square"] = (n,)
+        if isinstance(layer.selector, LSH) and built:
+            lsh = layer.selector
+            width = _whole(lsh.bits * lsh.tables, 64)  # words of a signature
+            across = width
+            if lsh.projection == "subspace":
+                across = _whole(min(lsh.rank, n_inputs + 1), 16)  # blocks of coordinates
+                shapes |= {
+                    here + "lsh.mixing": (across, width),
+                    here + "lsh.balance": (across,),
+                    here + "lsh.coordinate": (n, across),
+                }
+            shapes |= {
+                here + "lsh.projection": (n_inputs + 1, across),
+                here + "lsh.mean": (n_inputs + 1,),
+                here + "lsh.sketch": (n, width),
+                here + "lsh.norm2": (n,),
+                here + "lsh.tail": (n,),
+                here + "lsh.scale": (1,),
+                here + "lsh.dirty": (n,),
+            }
+        n_inputs = n
+    return {
+        name: ("U8" if name.endswith(".dirty") else "F32", shape) for name, shape in shapes.items()
+    }
+
+
+def _whole(n: int, unit: int) -> int:
+    return -(-n // unit) * unit

@@ -1,0 +1,274 @@
+"""The epoch loop: chunks, validation, early stopping, Ctrl-C, history.
+
+The core trains a chunk of examples per call, about a fifth of a second's worth, so that progress
+shows and Ctrl-C is heard. The order of an epoch depends on the seed and the epoch's number alone;
+with the counters in `state.py`, a saved and loaded network goes on exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, ledger
+from .job import Job, Record, stream
+from .schedules import Constant
+from .specification import core_schedule
+
+if TYPE_CHECKING:
+    from .network import Network
+
+_CHUNK_SECONDS = 0.2
+_FIRST_CHUNK = 64  # examples
+_SAMPLE_ROWS = 2048  # rows from which means and subspaces are estimated
+_RECALL_ROWS = 256  # rows on which the selection is compared with the exact one
+
+
+def sample_rows(seed: int, rows: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The rows from which the hash functions learn their means and subspaces."""
+    if len(rows) <= _SAMPLE_ROWS:
+        return rows
+    picked = stream(seed, "sample").choice(len(rows), _SAMPLE_ROWS, replace=False, shuffle=False)
+    return np.ascontiguousarray(rows[np.sort(picked)])
+
+
+def run(network: Network, job: Job) -> None:
+    """Train until the job's epochs are done, a callback or early stopping ends it, or Ctrl-C.
+
+    Raises:
+        FloatingPointError: the loss of an example was NaN or infinite.
+    """
+    state = network._state
+    network.interrupted = False
+    if state.epochs >= job.epochs:
+        warnings.warn(
+            f"{state.epochs} epochs are done already, epochs={job.epochs} asks for no more: "
+            "epochs count from the network's birth",
+            stacklevel=3,
+        )
+        return
+    if network.history and network.history[-1].get("partial"):
+        network.history.pop()
+    if state.rows != len(job.rows):  # other data: the epoch under way starts again
+        state.rows, state.position, state.loss_sum = len(job.rows), 0, 0.0
+    if state.position == 0:
+        state.epoch_counts = network._counts()
+    left = (job.epochs - state.epochs) * state.rows - state.position
+    total = int(network._core.step) + left
+    schedule = core_schedule(network.schedule, network.optimizer.rate, state.rows, total)
+    try:
+        job.progress.start(left, job.epochs, state.epochs + 1)
+        with _ctrl_c() as pressed:
+            complete = _run_epochs(network, job, schedule, pressed)
+    except KeyboardInterrupt:  # from a callback, or a second Ctrl-C
+        complete = False
+    finally:
+        job.progress.stop()
+    if complete:
+        _restore_best(network)
+    else:
+        network.interrupted = True
+        network._core.end_epoch()
+        if state.position:
+            network.history.append(_record(network, job, {}, partial=True))
+
+
+def one_pass(network: Network, job: Job) -> None:
+    """One pass over the rows at the optimizer's own rate; no epoch, no history."""
+    state = network._state
+    order = _shuffled(job.rows, stream(network.seed, "pass", state.passes))
+    state.passes += 1
+    schedule = core_schedule(Constant(warmup=0), network.optimizer.rate, len(job.rows), 1)
+    with _ctrl_c() as pressed:
+        for result in chunks(network, job, order, 0, schedule, f"partial_fit {state.passes}"):
+            if pressed() and result.bad_row < 0:
+                network.interrupted = True
+                break
+    network._core.end_epoch()
+
+
+def _run_epochs(
+    network: Network, job: Job, schedule: _core.ScheduleSpec, pressed: Callable[[], bool]
+) -> bool:
+    """Whether training came to its own end; False after Ctrl-C."""
+    state = network._state
+    while state.epochs < job.epochs:
+        order = _shuffled(job.rows, stream(network.seed, "order", state.epochs))
+        where = f"epoch {state.epochs + 1}"
+        if pressed():
+            return False
+        for result in chunks(network, job, order, state.position, schedule, where):
+            state.position += result.examples
+            state.loss_sum += result.loss_sum
+            if result.examples:
+                job.progress.update(result.examples, result.loss_sum / result.examples)
+            if pressed() and result.bad_row < 0:
+                return False
+        if close_epoch(network, job, schedule):
+            return True
+    return True
+
+
+def _shuffled(rows: NDArray[np.uint32], random: np.random.Generator) -> NDArray[np.uint32]:
+    return np.ascontiguousarray(random.permutation(rows), dtype=np.uint32)
+
+
+def chunks(
+    network: Network,
+    job: Job,
+    order: NDArray[np.uint32],
+    position: int,
+    schedule: _core.ScheduleSpec,
+    where: str,
+) -> Iterator[_core.TrainResult]:
+    """Train on `order[position:]` a chunk at a time; yields each chunk's result."""
+    state, core = network._state, network._core
+    batch, targets = job.inputs.batch, job.targets.targets
+    sample = sample_rows(network.seed, job.rows)
+    start = time.perf_counter()
+    if not core.built:
+        core.build(batch, sample, network._n_threads)
+    batch_size = network.batch_size if network.batch_size > 1 else 0  # 0: asynchronous
+    size = max(_FIRST_CHUNK // network.batch_size, 1) * network.batch_size
+    while position < len(order):
+        chunk = order[position : position + size]
+        result = core.train(
+            batch,
+            targets,
+            chunk,
+            schedule,
+            batch_size,
+            network._n_threads,
+            job.row_weights,
+            job.class_weights,
+            sample,
+        )
+        seconds = time.perf_counter() - start
+        state.seconds += seconds
+        position += result.examples
+        yield result
+        if result.bad_row >= 0:
+            raise FloatingPointError(
+                f"the loss became NaN or infinite in {where} at row {result.bad_row}: lower the "
+                f"learning rate (rate={network.optimizer.rate:g}) or scale X; the network stands "
+                "as it was before that row"
+            )
+        speed = min(_CHUNK_SECONDS / max(seconds, 1e-9), 4.0)  # grow by 4 at most: first calls lie
+        size = max(int(size * speed) // network.batch_size, 1) * network.batch_size
+        start = time.perf_counter()
+
+
+def close_epoch(network: Network, job: Job, schedule: _core.ScheduleSpec) -> bool:
+    """Close the epoch: tables, scores, record, callbacks. Whether training should stop."""
+    state = network._state
+    start = time.perf_counter()
+    network._core.end_epoch()
+    state.seconds += time.perf_counter() - start
+    scores = network._scores(*job.validation) if job.validation else {}
+    record = _record(network, job, scores, rate=schedule.at(int(network._core.step)))
+    network.history.append(record)
+    state.epochs += 1
+    state.position, state.loss_sum = 0, 0.0
+    state.epoch_counts = network._counts()
+    stop = job.patience > 0 and _is_stale(network, next(iter(scores.values())), job.patience)
+    job.progress.epoch(record)
+    for callback in job.callbacks:
+        stop = callback(record) is True or stop
+    return stop
+
+
+def _is_stale(network: Network, score: float, patience: int) -> bool:
+    """Keep the tensors of the best epoch; whether the best is `patience` epochs old."""
+    state = network._state
+    if state.best_epoch == 0 or score > state.best_score:
+        state.best_epoch, state.best_score = state.epochs, score
+        state.best = {
+            name: np.array(tensor)
+            for name, tensor in network._core.tensors().items()
+            if ".optimizer." not in name
+        }
+    return state.epochs - state.best_epoch >= patience
+
+
+def _restore_best(network: Network) -> None:
+    state = network._state
+    if state.best_epoch not in (0, state.epochs):
+        tensors = network._core.tensors()
+        for name, tensor in state.best.items():
+            tensors[name][...] = tensor
+        network._core.sync_after_load()
+    state.forget_best()
+
+
+def _record(
+    network: Network,
+    job: Job,
+    scores: Mapping[str, float],
+    *,
+    rate: float | None = None,
+    partial: bool = False,
+) -> Record:
+    """The history's record of the epoch under way."""
+    state = network._state
+    counts = ledger.combine(network._counts(), state.epoch_counts, -1)
+    described = ledger.describe(counts, network.layers, network._dense_reference())
+    for layer, tables in zip(described["layers"], network._core.tables(), strict=True):
+        layer.update(ledger.describe_tables(tables))
+    record: Record = {
+        "epoch": state.epochs + 1,
+        "seconds": state.seconds,
+        "loss": state.loss_sum / max(1, state.position),
+        "accuracy": None,
+        **scores,
+        "learning_rate": rate,
+        "examples": state.position,
+    }
+    if partial:
+        record["partial"] = True
+    else:
+        rows = sample_rows(network.seed, job.rows)[:_RECALL_ROWS]
+        found = network._core.recall(job.inputs.batch, rows)
+        choosing = []
+        for layer, quality in zip(described["layers"], found, strict=True):
+            layer.update(recall=quality["recall"], gain=quality["gain"])
+            if layer["selector"] != "dense":
+                choosing.append(quality["recall"])
+        record["selection_recall"] = sum(choosing) / len(choosing) if choosing else 1.0
+    return {**record, **described}
+
+
+@contextlib.contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a note that the loop reads between chunks.
+
+    A KeyboardInterrupt raised as the core returns would lose the chunk's result. A second Ctrl-C
+    raises at once. Handlers of the user's own are left alone, as are threads other than the main.
+    """
+    presses = 0
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses > 1:
+            raise KeyboardInterrupt
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: presses > 0
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

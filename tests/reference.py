@@ -1,0 +1,325 @@
+"""The core's twin in plain NumPy float64: slow, short, and easy to check against the paper by eye.
+
+A neuron is the augmented row [w; b], an input the augmented column [x; 1]. The twin never selects:
+active sets are imposed on it, so that it says what should follow from a choice, whoever made it.
+The first functions build the core's own objects, so that a test can say both sides in one breath.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hashgrad import _core
+
+# Per layer: neurons, and the gain on each one's activation.
+Active = list[tuple[np.ndarray, np.ndarray]]
+
+# ---- the core's side -----------------------------------------------------------------------------
+
+
+def filled(spec: Any, **settings: Any) -> Any:
+    """The spec with these attributes set."""
+    for name, value in settings.items():
+        setattr(spec, name, value)
+    return spec
+
+
+def lsh(**settings: Any) -> Any:
+    """LSH settings with a small index, unless told otherwise."""
+    small = {
+        "bits": 4,
+        "tables": 16,
+        "projection": "gaussian",
+        "center": True,
+        "lookup": "scan",
+        "rank": 8,
+    }
+    return filled(
+        _core.LshSpec(), **{**small, "rebuild_every": 10**9, "rehash_every": 10**9, **settings}
+    )
+
+
+def layer(
+    n: int,
+    activation: str = "linear",
+    selector: str = "all",
+    fraction: float = 1.0,
+    **settings: Any,
+) -> Any:
+    """A layer of n neurons."""
+    spec = {
+        "n_outputs": n,
+        "activation": activation,
+        "selector": selector,
+        "fraction": fraction,
+        "lsh": lsh(),
+    }
+    return filled(_core.LayerSpec(), **{**spec, **settings})
+
+
+def optimizer(name: str = "sgd", **settings: Any) -> Any:
+    """An optimizer by name."""
+    return filled(_core.OptimizerSpec(), name=name, **settings)
+
+
+def constant(rate: float) -> Any:
+    """A schedule that keeps one rate."""
+    return filled(_core.ScheduleSpec(), name="constant", rate=rate)
+
+
+def dense(x: Any) -> Any:
+    """A dense batch."""
+    return _core.Batch.dense(np.ascontiguousarray(x, dtype=np.float32))
+
+
+def csr(x: Any) -> Any:
+    """A CSR batch of the non-zeros of a dense array."""
+    x = np.asarray(x, dtype=np.float32)
+    indptr = np.concatenate([[0], np.cumsum((x != 0).sum(axis=1))]).astype(np.int64)
+    return _core.Batch.csr(indptr, np.nonzero(x)[1].astype(np.int32), x[x != 0], x.shape[1])
+
+
+def labels(rows: list[list[int]], n_outputs: int) -> Any:
+    """Label lists, one a row."""
+    indptr = np.cumsum([0] + [len(row) for row in rows]).astype(np.int64)
+    return _core.Targets.labels(
+        indptr, np.array([y for row in rows for y in row], np.int32), n_outputs
+    )
+
+
+def targets(loss: str, y: Any, n_outputs: int) -> Any:
+    """Targets in the form that the loss takes: label lists, or values."""
+    return (
+        _core.Targets.values(np.asarray(y, np.float32))
+        if loss == "squared"
+        else labels(y, n_outputs)
+    )
+
+
+def rows(*numbers: int) -> np.ndarray:
+    """Row numbers as the core takes them."""
+    return np.array(numbers, dtype=np.uint32)
+
+
+def train(net: Any, batch: Any, y: Any, order: Any, rate: float = 0.1, **how: Any) -> Any:
+    """Visits the rows in this order at a constant rate."""
+    order = np.asarray(order, dtype=np.uint32)
+    weights = (how.get("example_weights"), how.get("output_weights"))
+    size, threads = how.get("batch_size", 0), how.get("threads", 1)
+    return net.train(batch, y, order, constant(rate), size, threads, *weights, order[:64])
+
+
+def augmented(net: Any) -> list[np.ndarray]:
+    """Every layer's rows [w; b], copied, as float32."""
+    t = net.tensors()
+    n_layers = sum(name.endswith(".bias") for name in t)
+    return [
+        np.column_stack([t[f"layers.{i}.weight"], t[f"layers.{i}.bias"]]) for i in range(n_layers)
+    ]
+
+
+def chosen(traces: list[dict]) -> Active:
+    """What the core selected for an example; gains act on hidden layers only."""
+    sets = [(t["ids"].astype(int), t["gain"].astype(float)) for t in traces]
+    return [*sets[:-1], (sets[-1][0], np.ones(len(sets[-1][0])))]
+
+
+# ---- forward, loss, backward ---------------------------------------------------------------------
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-z)), for any z without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * z))
+
+
+ACTIVATIONS = {
+    "relu": (lambda z: np.maximum(z, 0), lambda a: (a > 0).astype(float)),
+    "tanh": (np.tanh, lambda a: 1 - a**2),
+    "sigmoid": (sigmoid, lambda a: a * (1 - a)),
+    "linear": (lambda z: z, np.ones_like),
+}
+
+
+@dataclass
+class Passed:
+    """One example's passage through one layer."""
+
+    x: np.ndarray  # [input; 1]
+    ids: np.ndarray
+    gain: np.ndarray
+    z: np.ndarray  # of ids, like the rest
+    activation: np.ndarray
+    delta: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+
+def forward(
+    W: list[np.ndarray], activations: list[str], x: np.ndarray, active: Active
+) -> list[Passed]:
+    """An example's walk through the layers with these neurons, all others being zero."""
+    walk = []
+    for w, name, (ids, gain) in zip(W, activations, active, strict=True):
+        x1 = np.append(x, 1.0)
+        z = w[ids] @ x1
+        walk.append(Passed(x1, ids, gain, z, ACTIVATIONS[name][0](z)))
+        x = np.zeros(len(w))
+        x[ids] = gain * walk[-1].activation
+    return walk
+
+
+def loss_and_delta(
+    loss: str, z: np.ndarray, ids: np.ndarray, y: Any, weight: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """An example's loss over its active outputs, and its derivative by each z."""
+    if loss == "squared":
+        out = np.zeros(len(y))
+        out[ids] = z
+        return 0.5 * float(((out - y) ** 2).sum()), z - np.asarray(y)[ids]
+    hit = np.isin(ids, y).astype(float)
+    if loss == "softmax":
+        if len(y) == 0:
+            return 0.0, np.zeros(len(z))
+        log_p = z - z.max() - np.log(np.exp(z - z.max()).sum())
+        return float(-(hit / len(y)) @ log_p), np.exp(log_p) - hit / len(y)
+    weight = np.ones(len(z)) if weight is None else weight[ids]
+    return float(weight @ (np.logaddexp(0, z) - hit * z)), weight * (sigmoid(z) - hit)
+
+
+def backward(
+    W: list[np.ndarray], activations: list[str], walk: list[Passed], delta: np.ndarray
+) -> list[np.ndarray]:
+    """Gradients of every layer's [w; b], zero outside active rows and non-zero inputs."""
+    gradients = [np.zeros_like(w) for w in W]
+    walk[-1].delta = delta
+    for i in range(len(W) - 1, -1, -1):
+        here = walk[i]
+        gradients[i][here.ids] = np.outer(here.delta, here.x)
+        if i > 0:
+            below = walk[i - 1]
+            towards = (here.delta @ W[i][here.ids])[below.ids]
+            below.delta = (
+                ACTIVATIONS[activations[i - 1]][1](below.activation) * below.gain * towards
+            )
+    return gradients
+
+
+def loss_of(
+    W: list[np.ndarray], activations: list[str], loss: str, x: np.ndarray, y: Any, active: Active
+) -> float:
+    """The loss alone, as finite differences need it."""
+    last = forward(W, activations, x, active)[-1]
+    return loss_and_delta(loss, last.z, last.ids, y)[0]
+
+
+def top_k(z: np.ndarray, k: int) -> np.ndarray:
+    """The k largest, the lower number first among equals; in ascending order of number."""
+    return np.sort(np.lexsort((np.arange(len(z)), -z))[:k])
+
+
+# ---- optimizers ----------------------------------------------------------------------------------
+
+
+class Optimizer:
+    """One of the five, over one layer's [w; b]; `touched` says which weights it may write."""
+
+    def __init__(self, spec: Any, shape: tuple[int, int]):
+        self.spec, self.m, self.v, self.row = (
+            spec,
+            np.zeros(shape),
+            np.zeros(shape),
+            np.zeros(shape[0]),
+        )
+
+    def step(
+        self, w: np.ndarray, gradient: np.ndarray, touched: np.ndarray, rate: float, t: int
+    ) -> None:
+        """The t-th update (from 1) of the network, in place."""
+        s, kind = self.spec, self.spec.name
+        decay = s.l2 * w
+        decay[:, -1] = 0  # biases do not decay
+        g = gradient + decay
+        m, v = self.m.copy(), self.v.copy()
+        if kind == "sgd":
+            move = rate * g
+        elif kind == "momentum":
+            m = s.momentum * m + g
+            move = rate * m
+        elif kind == "adagrad":
+            v = v + g**2
+            m = s.momentum * m + g / (np.sqrt(v) + s.epsilon)
+            move = rate * m
+        elif kind == "adam":
+            m = s.beta1 * m + (1 - s.beta1) * g
+            v = s.beta2 * v + (1 - s.beta2) * g**2
+            move = rate * (m / (1 - s.beta1**t)) / (np.sqrt(v / (1 - s.beta2**t)) + s.epsilon)
+        else:
+            self.row += (gradient**2).mean(axis=1)
+            move = rate * g / (np.sqrt(self.row) + s.epsilon)[:, None]
+        w[touched] -= move[touched]
+        self.m[touched], self.v[touched] = m[touched], v[touched]
+
+
+# ---- hashing -------------------------------------------------------------------------------------
+
+QUANTUM = 2.5  # r of the Euclidean family
+BOUND = {"none": 1.0, "simple": 1.0, "sign-alsh": 0.75, "l2-alsh": 0.83}
+
+
+def centred(
+    w: np.ndarray, b: np.ndarray, x: np.ndarray, mean: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neurons [w; b + w.mean] and inputs [x - mean; 1]: the same inner products."""
+    return np.column_stack([w, b + w @ mean]), np.column_stack([x - mean, np.ones(len(x))])
+
+
+def transformed(
+    name: str, v: np.ndarray, u: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """What an asymmetric transform makes of neurons v and queries u; scale: the largest |v|."""
+    if name == "none":
+        return v, u
+    v = v * BOUND[name] / scale
+    n2 = np.minimum((v**2).sum(axis=1, keepdims=True), BOUND[name] ** 2)
+    if name == "simple":
+        return np.hstack([v, np.sqrt(1 - n2)]), np.hstack([u, np.zeros((len(u), 1))])
+    if name == "sign-alsh":
+        return np.hstack([v, 0.5 - n2, 0.5 - n2**2]), np.hstack([u, np.zeros((len(u), 2))])
+    u = u / np.linalg.norm(u, axis=1, keepdims=True)
+    return np.hstack([v, n2, n2**2, n2**4]), np.hstack([u, np.full((len(u), 3), 0.5)])
+
+
+def sign_collision(v: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """P(a sign bit agrees) = 1 - angle / pi, for all pairs (Charikar 2002)."""
+    cosine = v @ u.T / np.linalg.norm(v, axis=1)[:, None] / np.linalg.norm(u, axis=1)
+    return 1 - np.arccos(np.clip(cosine, -1, 1)) / np.pi
+
+
+def parity_collision(v: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """P(two p-stable buckets agree in parity): a triangle wave averaged over a normal gap."""
+    d = np.linalg.norm(v[:, None] - u[None], axis=2)
+    k = np.arange(1, 200, 2)[:, None, None]
+    return 0.5 + 4 / np.pi**2 * (np.exp(-((k * np.pi * d / QUANTUM) ** 2) / 2) / k**2).sum(axis=0)
+
+
+def projections(t: dict[str, np.ndarray], at: str) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices from [x; 1] to a layer's hash values, of neurons and of queries, as saved."""
+    p = t[f"{at}.lsh.projection"].astype(float)
+    if f"{at}.lsh.mixing" not in t:
+        return p, p
+    balance = t.get(f"{at}.lsh.balance", np.ones(p.shape[1])).astype(float)
+    mixing = t[f"{at}.lsh.mixing"].astype(float)
+    return p * balance @ mixing, p / balance @ mixing
+
+
+def probe_order(distance: np.ndarray) -> np.ndarray:
+    """All masks of bits to flip, by the sum of their bits' squared distances."""
+    masks = np.arange(1 << len(distance))
+    cost = sum(((masks >> j & 1) * d**2 for j, d in enumerate(distance)), np.zeros(len(masks)))
+    return masks[np.argsort(cost, kind="stable")]
+
+
+def keys(bits: np.ndarray, n_bits: int) -> np.ndarray:
+    """Table keys (n x tables) of rows of bits, n_bits a table, the first bit lowest."""
+    return (bits.reshape(len(bits), -1, n_bits) * (1 << np.arange(n_bits))).sum(axis=2)
