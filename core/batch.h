@@ -30,15 +30,14 @@ struct Batch {
       }
       const int64_t from = indptr[i], to = indptr[i + 1];
       if (from < 0 || to < from || static_cast<uint64_t>(to) > n_entries)
-        fail(i, "indptr must rise from 0 to the number of entries, got " + std::to_string(from) +
-                    ".." + std::to_string(to) + " of " + std::to_string(n_entries));
+        fail(i, "indptr must rise from 0 to the number of entries, got " + std::to_string(from) + ".." +
+                    std::to_string(to) + " of " + std::to_string(n_entries));
       for (int64_t e = from; e < to; e++) {
         if (indices[e] < 0 || static_cast<uint32_t>(indices[e]) >= n_columns)
-          fail(i, "column must be in [0, " + std::to_string(n_columns) + "), got " +
-                      std::to_string(indices[e]));
+          fail(i, "column must be in [0, " + std::to_string(n_columns) + "), got " + std::to_string(indices[e]));
         if (e > from && indices[e] <= indices[e - 1])
-          fail(i, "columns must be sorted and unique, got " + std::to_string(indices[e - 1]) +
-                      " before " + std::to_string(indices[e]));
+          fail(i, "columns must be sorted and unique, got " + std::to_string(indices[e - 1]) + " before " +
+                      std::to_string(indices[e]));
       }
       check_finite(i, values + from, static_cast<size_t>(to - from));
     }
@@ -77,12 +76,10 @@ struct Targets {
     for (uint64_t i = 0; i < n_rows; i++) {
       if (value) {
         for (uint32_t j = 0; j < n_outputs; j++)
-          if (!std::isfinite(values(i)[j]))
-            fail(i, "values must be finite, got " + std::to_string(values(i)[j]));
+          if (!std::isfinite(values(i)[j])) fail(i, "values must be finite, got " + std::to_string(values(i)[j]));
         continue;
       }
-      if (indptr && (indptr[i] < 0 || indptr[i + 1] < indptr[i] ||
-                     static_cast<uint64_t>(indptr[i + 1]) > n_entries))
+      if (indptr && (indptr[i] < 0 || indptr[i + 1] < indptr[i] || static_cast<uint64_t>(indptr[i + 1]) > n_entries))
         fail(i, "indptr must rise from 0 to the number of labels");
       const auto list = labels(i);
       for (size_t k = 1; k < list.size(); k++)
@@ -91,8 +88,7 @@ struct Targets {
           fail(i, "labels must be unique, got " + std::to_string(list[k]) + " twice");
       for (const int32_t y : list)
         if (y < 0 || static_cast<uint32_t>(y) >= n_outputs)
-          fail(i,
-               "label must be in [0, " + std::to_string(n_outputs) + "), got " + std::to_string(y));
+          fail(i, "label must be in [0, " + std::to_string(n_outputs) + "), got " + std::to_string(y));
     }
   }
 };

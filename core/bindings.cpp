@@ -1,45 +1,9 @@
 // The door to Python: check, release the GIL, call. No logic lives here.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/map.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
-#include <optional>
-
-#include "network.h"
-
-namespace nb = nanobind;
-using namespace nb::literals;
+#include "bindings.h"
 
 namespace hashgrad {
 
 namespace {
-
-template <class T, int kDims>
-using In = nb::ndarray<const T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Out = nb::ndarray<nb::numpy, T>;
-
-template <class T>
-Out<T> own(std::vector<T>&& data, std::initializer_list<size_t> shape) {
-  auto* moved = new std::vector<T>(std::move(data));
-  nb::capsule owner(moved, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-  return Out<T>(moved->data(), shape, owner);
-}
-
-// A Batch or Targets together with the arrays it looks into.
-struct PyBatch : Batch {
-  std::vector<nb::object> keep;
-};
-struct PyTargets : Targets {
-  std::vector<nb::object> keep;
-};
-
-void rule(bool holds, const std::string& text) {
-  if (!holds) throw std::invalid_argument(text);
-}
 
 PyBatch dense_batch(In<float, 2> x) {
   PyBatch b;
@@ -52,8 +16,7 @@ PyBatch dense_batch(In<float, 2> x) {
   return b;
 }
 
-PyBatch csr_batch(In<int64_t, 1> indptr, In<int32_t, 1> indices, In<float, 1> values,
-                  uint32_t n_columns) {
+PyBatch csr_batch(In<int64_t, 1> indptr, In<int32_t, 1> indices, In<float, 1> values, uint32_t n_columns) {
   rule(indptr.shape(0) >= 1, "indptr must hold n_rows + 1 offsets, got none");
   rule(indices.shape(0) == values.shape(0), "indices and values must be equally long, got " +
                                                 std::to_string(indices.shape(0)) + " and " +
@@ -67,8 +30,7 @@ PyBatch csr_batch(In<int64_t, 1> indptr, In<int32_t, 1> indices, In<float, 1> va
   return b;
 }
 
-PyTargets label_targets(std::optional<In<int64_t, 1>> indptr, In<int32_t, 1> labels,
-                        uint32_t n_outputs) {
+PyTargets label_targets(std::optional<In<int64_t, 1>> indptr, In<int32_t, 1> labels, uint32_t n_outputs) {
   PyTargets t;
   t.n_outputs = n_outputs;
   t.label = labels.data();
@@ -94,31 +56,9 @@ PyTargets value_targets(In<float, 2> y) {
   return t;
 }
 
-std::span<const uint32_t> rows_of(const In<uint32_t, 1>& rows, uint64_t n_rows,
-                                  const char* argument) {
-  const std::span<const uint32_t> span(rows.data(), rows.shape(0));
-  for (const uint32_t row : span)
-    rule(row < n_rows, std::string(argument) + " must name rows in [0, " + std::to_string(n_rows) +
-                           "), got " + std::to_string(row));
-  return span;
-}
-
 int team_size(int threads) {
-  rule(threads >= 0 && threads <= 1024,
-       "threads must be in [0, 1024], got " + std::to_string(threads));
+  rule(threads >= 0 && threads <= 1024, "threads must be in [0, 1024], got " + std::to_string(threads));
   return threads == 0 ? hardware_threads() : threads;
-}
-
-void check_columns(const Network& net, const Batch& batch) {
-  rule(batch.n_columns == net.n_inputs(),
-       "X must have n_inputs = " + std::to_string(net.n_inputs()) + " columns, got " +
-           std::to_string(batch.n_columns));
-}
-
-void check_ready(const Network& net, const Batch& batch) {
-  check_columns(net, batch);
-  if (!net.built())
-    throw std::runtime_error("the hash index is not built yet: call build() or train first");
 }
 
 std::vector<LayerSpec> layer_specs(const std::vector<LayerSpec*>& layers) {
@@ -127,23 +67,19 @@ std::vector<LayerSpec> layer_specs(const std::vector<LayerSpec*>& layers) {
   return copies;
 }
 
-TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets,
-                  In<uint32_t, 1> order, const ScheduleSpec& schedule, uint32_t batch_size,
-                  int threads, std::optional<In<float, 1>> example_weights,
-                  std::optional<In<float, 1>> output_weights, In<uint32_t, 1> sample) {
+TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, In<uint32_t, 1> order,
+                  const ScheduleSpec& schedule, uint32_t batch_size, int threads,
+                  std::optional<In<float, 1>> example_weights, std::optional<In<float, 1>> output_weights,
+                  In<uint32_t, 1> sample) {
   check_ready(net, batch);
-  rule(targets.n_rows == batch.n_rows, "X and y must have equally many rows, got " +
-                                           std::to_string(batch.n_rows) + " and " +
-                                           std::to_string(targets.n_rows));
-  rule(targets.n_outputs == net.n_outputs(),
-       "y must be for n_outputs = " + std::to_string(net.n_outputs()) + " outputs, got " +
-           std::to_string(targets.n_outputs));
+  rule(targets.n_rows == batch.n_rows, "X and y must have equally many rows, got " + std::to_string(batch.n_rows) +
+                                           " and " + std::to_string(targets.n_rows));
+  rule(targets.n_outputs == net.n_outputs(), "y must be for n_outputs = " + std::to_string(net.n_outputs()) +
+                                                 " outputs, got " + std::to_string(targets.n_outputs));
   rule((targets.value != nullptr) == (net.loss() == Loss::kSquared),
        "y must hold values for the squared loss and labels for the others");
-  rule(!example_weights || example_weights->shape(0) == batch.n_rows,
-       "example_weights must have one weight a row");
-  rule(!output_weights || output_weights->shape(0) == net.n_outputs(),
-       "output_weights must have one weight an output");
+  rule(!example_weights || example_weights->shape(0) == batch.n_rows, "example_weights must have one weight a row");
+  rule(!output_weights || output_weights->shape(0) == net.n_outputs(), "output_weights must have one weight an output");
   TrainingJob job;
   job.batch = &batch;
   job.targets = &targets;
@@ -159,8 +95,7 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets,
 
 nb::dict counts_dict(const Counts& c) {
   nb::dict d;
-  d["query"] = c.query, d["rerank"] = c.rerank, d["forward"] = c.forward,
-  d["backward"] = c.backward;
+  d["query"] = c.query, d["rerank"] = c.rerank, d["forward"] = c.forward, d["backward"] = c.backward;
   d["update"] = c.update, d["rehash"] = c.rehash, d["rebuild"] = c.rebuild;
   d["active"] = c.active, d["candidates"] = c.candidates, d["queries"] = c.queries;
   return d;
@@ -181,18 +116,15 @@ void set_ledger(Network& net, const nb::dict& d) {
   size_t l = 0;
   for (nb::handle item : nb::cast<nb::list>(d["layers"])) {
     rule(l < ledger.layers.size(), "ledger must have one entry a layer");
-    const auto get = [&](const char* key) {
-      return nb::cast<uint64_t>(nb::cast<nb::dict>(item)[key]);
-    };
-    ledger.layers[l++] = {get("query"),      get("rerank"), get("forward"), get("backward"),
-                          get("update"),     get("rehash"), get("rebuild"), get("active"),
-                          get("candidates"), get("queries")};
+    const auto get = [&](const char* key) { return nb::cast<uint64_t>(nb::cast<nb::dict>(item)[key]); };
+    ledger.layers[l++] = {get("query"),  get("rerank"),  get("forward"), get("backward"),   get("update"),
+                          get("rehash"), get("rebuild"), get("active"),  get("candidates"), get("queries")};
   }
 }
 
 template <class T>
-void put(nb::dict& d, const std::string& name, nb::handle owner, Array<T>& array,
-         std::initializer_list<size_t> shape, std::initializer_list<int64_t> strides = {}) {
+void put(nb::dict& d, const std::string& name, nb::handle owner, Array<T>& array, std::initializer_list<size_t> shape,
+         std::initializer_list<int64_t> strides = {}) {
   if (!array.empty()) d[name.c_str()] = nb::cast(Out<T>(array.data(), shape, owner, strides));
 }
 
@@ -205,8 +137,7 @@ nb::dict tensors(nb::handle self) {
     const std::string at = "layers." + std::to_string(l) + ".";
     const size_t n = layer.spec().n_outputs, m = layer.n_columns();
     const auto stride = static_cast<int64_t>(layer.stride());
-    const auto matrix = [&](const std::string& name, Array<float>& a, size_t first,
-                            size_t columns) {
+    const auto matrix = [&](const std::string& name, Array<float>& a, size_t first, size_t columns) {
       if (a.empty()) return;
       if (columns)
         d[(at + name).c_str()] = nb::cast(Out<float>(a.data(), {n, columns}, self, {stride, 1}));
@@ -222,8 +153,7 @@ nb::dict tensors(nb::handle self) {
     if (!index || !net.built()) continue;
     const size_t width = index->family().width();
     const size_t coordinates = index->family().n_coordinates();
-    put(d, at + "lsh.projection", self, index->family().projection(),
-        {m, coordinates ? coordinates : width});
+    put(d, at + "lsh.projection", self, index->family().projection(), {m, coordinates ? coordinates : width});
     put(d, at + "lsh.mixing", self, index->family().mixing(), {coordinates, width});
     put(d, at + "lsh.balance", self, index->family().balance(), {coordinates});
     put(d, at + "lsh.coordinate", self, index->coordinate(), {n, coordinates});
@@ -249,8 +179,7 @@ nb::list tables(Network& net) {
       d["staleness"] = net.staleness(l);
       d["rebuilds"] = net.rebuilds();
       d["overflow"] = index->tables() ? index->tables()->overflow() : 0;
-      std::vector<uint32_t> loads =
-          index->tables() ? index->tables()->load_histogram() : std::vector<uint32_t>();
+      std::vector<uint32_t> loads = index->tables() ? index->tables()->load_histogram() : std::vector<uint32_t>();
       const size_t n = loads.size();
       d["bucket_loads"] = own(std::move(loads), {n});
     }
@@ -258,92 +187,6 @@ nb::list tables(Network& net) {
   }
   return out;
 }
-
-// One training example's walk, for tests: what was selected, and the deltas that follow from it.
-nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uint32_t row,
-               uint64_t step) {
-  check_ready(net, batch);
-  rule(row < batch.n_rows && batch.n_rows == targets.n_rows, "row must be a row of X and y");
-  Worker w(net.layers());
-  w.walk.input.assign(batch, row);
-  Ask ask;
-  ask.training = true;
-  ask.seed = net.seed();
-  ask.step = step;
-  ask.forced = targets.labels(row);
-  net.forward(w.walk, ask, w.scratch, w.counts);
-  Trace& last = w.walk.traces.back();
-  loss_and_delta(net.loss(), last.active, targets, row, 1.f, 1.f, nullptr, last.delta);
-  net.backward(w.walk, w.scratch, w.counts);
-  nb::list out;
-  for (Trace& t : w.walk.traces) {
-    nb::dict d;
-    const size_t n = t.active.id.size();
-    std::vector<float> gain(n);
-    for (size_t k = 0; k < n; k++) gain[k] = t.active.gain_of(k);
-    d["selected"] = t.n_selected;
-    d["ids"] = own(std::vector<uint32_t>(t.active.id), {n});
-    d["z"] = own(std::vector<float>(t.active.z), {n});
-    d["delta"] = own(std::vector<float>(t.delta), {n});
-    d["gain"] = own(std::move(gain), {n});
-    out.append(d);
-  }
-  return out;
-}
-
-// A hash family on its own, for tests and for study.
-struct PyFamily {
-  HashFamily family;
-  size_t bits;
-
-  PyFamily(uint32_t n_inputs, const LshSpec& spec, uint64_t seed)
-      : family((spec.check(), n_inputs + 1), spec, seed, 0),
-        bits(static_cast<size_t>(spec.bits * spec.tables)) {}
-
-  void fit(const PyBatch& sample) {
-    rule(sample.n_columns + 1 == family.n_columns(), "sample must have n_inputs columns");
-    std::vector<std::unique_ptr<RowBuffer>> buffers;
-    std::vector<Row> rows;
-    for (uint64_t i = 0; i < sample.n_rows; i++) {
-      buffers.push_back(std::make_unique<RowBuffer>(family.n_columns()));
-      rows.push_back(buffers.back()->assign(sample, i));
-    }
-    family.fit(rows, 0, true);
-  }
-  Out<uint8_t> unpack(const std::vector<uint64_t>& words, size_t n) const {
-    std::vector<uint8_t> out(n * bits);
-    for (size_t i = 0; i < n; i++)
-      for (size_t j = 0; j < bits; j++)
-        out[i * bits + j] = words[i * family.words() + j / 64] >> (j % 64) & 1;
-    return own(std::move(out), {n, bits});
-  }
-  Out<uint8_t> query_bits(const PyBatch& x) const {
-    rule(x.n_columns + 1 == family.n_columns(), "X must have n_inputs columns");
-    RowBuffer buffer(family.n_columns());
-    Query q;
-    std::vector<uint64_t> words;
-    for (uint64_t i = 0; i < x.n_rows; i++) {
-      family.hash_query(buffer.assign(x, i), q);
-      words.insert(words.end(), q.word.begin(), q.word.end());
-    }
-    return unpack(words, x.n_rows);
-  }
-  Out<uint8_t> neuron_bits(In<float, 2> v, In<float, 1> bias, float scale) const {
-    rule(v.shape(1) + 1 == family.n_columns() && bias.shape(0) == v.shape(0),
-         "weights must be (n, n_inputs), bias (n,)");
-    std::vector<float> row(family.n_columns()), coordinate(family.n_coordinates()),
-        sketch(family.width()), scratch(family.width());
-    std::vector<uint64_t> words(v.shape(0) * family.words());
-    for (size_t i = 0; i < v.shape(0); i++) {
-      std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
-      row.back() = bias.data()[i];
-      float tail, norm2;
-      family.sketch_neuron(row.data(), coordinate.data(), sketch.data(), tail, norm2);
-      family.encode_neuron(sketch.data(), norm2, scale, scratch.data(), &words[i * family.words()]);
-    }
-    return unpack(words, v.shape(0));
-  }
-};
 
 template <class Spec, class Enum>
 void word(nb::class_<Spec>& c, const char* name, Enum Spec::* member, const Words<Enum>& words) {
@@ -409,8 +252,8 @@ void bind_network(nb::module_& m) {
   nb::class_<Network>(m, "Network")
       .def(
           "__init__",
-          [](Network* self, uint32_t n_inputs, const std::vector<LayerSpec*>& layers,
-             const std::string& loss, const OptimizerSpec& optimizer, uint64_t seed) {
+          [](Network* self, uint32_t n_inputs, const std::vector<LayerSpec*>& layers, const std::string& loss,
+             const OptimizerSpec& optimizer, uint64_t seed) {
             new (self) Network(n_inputs, layer_specs(layers), kLosses.parse(loss), optimizer, seed);
           },
           "n_inputs"_a, "layers"_a, "loss"_a, "optimizer"_a, "seed"_a)
@@ -424,8 +267,8 @@ void bind_network(nb::module_& m) {
             net.build(batch, sample, team_size(threads));
           },
           "batch"_a, "rows"_a, "threads"_a = 1)
-      .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a,
-           "threads"_a, "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a)
+      .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
+           "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a)
       .def("end_epoch", &Network::end_epoch)
       .def(
           "scores",
@@ -443,17 +286,15 @@ void bind_network(nb::module_& m) {
           "topk",
           [](Network& net, const PyBatch& batch, uint32_t k, bool exact, int threads) {
             check_ready(net, batch);
-            rule(k >= 1 && k <= net.n_outputs(), "k must be in [1, " +
-                                                     std::to_string(net.n_outputs()) + "], got " +
-                                                     std::to_string(k));
+            rule(k >= 1 && k <= net.n_outputs(),
+                 "k must be in [1, " + std::to_string(net.n_outputs()) + "], got " + std::to_string(k));
             std::vector<int32_t> index(batch.n_rows * k);
             std::vector<float> score(batch.n_rows * k);
             {
               nb::gil_scoped_release release;
               net.topk(batch, k, exact, team_size(threads), index.data(), score.data());
             }
-            return nb::make_tuple(own(std::move(index), {batch.n_rows, k}),
-                                  own(std::move(score), {batch.n_rows, k}));
+            return nb::make_tuple(own(std::move(index), {batch.n_rows, k}), own(std::move(score), {batch.n_rows, k}));
           },
           "batch"_a, "k"_a, "exact"_a = false, "threads"_a = 1)
       .def(
@@ -475,15 +316,13 @@ void bind_network(nb::module_& m) {
             return out;
           },
           "batch"_a, "rows"_a)
-      .def("trace", &trace, "batch"_a, "targets"_a, "row"_a, "step"_a = 0)
       .def("tensors", [](nb::handle self) { return tensors(self); })
       .def("sync_after_load", [](Network& net) { net.derive_after_load(1); })
       .def("state", &Network::state)
       .def("set_state", &Network::set_state, "state"_a)
       .def("ledger", [](Network& net) { return ledger_dict(net.ledger()); })
       .def("set_ledger", &set_ledger, "ledger"_a)
-      .def("reset_ledger",
-           [](Network& net) { net.ledger() = {0, std::vector<Counts>(net.layers().size())}; })
+      .def("reset_ledger", [](Network& net) { net.ledger() = {0, std::vector<Counts>(net.layers().size())}; })
       .def("prediction_ledger", [](Network& net) { return ledger_dict(net.prediction_ledger()); })
       .def("dense_multiplications", &Network::dense_multiplications, "batch_size"_a)
       .def("dense_prediction_multiplications", &Network::dense_prediction_multiplications)
@@ -492,79 +331,6 @@ void bind_network(nb::module_& m) {
       .def_prop_ro("n_parameters", &Network::n_parameters)
       .def_prop_ro("built", &Network::built)
       .def_prop_ro("step", &Network::step);
-}
-
-void bind_kernels(nb::module_& m) {
-  m.def("simd_level", &simd_level);
-  m.def("simd_levels", &simd_levels);
-  m.def("set_simd_level", &set_simd_level, "name"_a);
-  m.def("hardware_threads", &hardware_threads);
-  m.def(
-      "kernel_dot",
-      [](In<float, 1> a, In<float, 1> b) {
-        rule(a.shape(0) == b.shape(0), "a and b must be equally long");
-        return active().dot(a.data(), b.data(), a.shape(0));
-      },
-      "a"_a, "b"_a);
-  // Rows of w (each [weights, bias]) times the input x, as the network reads it: sparse or by
-  // blocks.
-  m.def(
-      "kernel_dot_rows",
-      [](In<float, 2> w, In<uint32_t, 1> rows, const PyBatch& x) {
-        rule(x.n_columns + 1 == w.shape(1) && x.n_rows == 1,
-             "x must be one row of as many columns as w has weights");
-        const auto list = rows_of(rows, w.shape(0), "rows");
-        const size_t stride = round_up(w.shape(1), kBlock);
-        Array<float> padded(stride * w.shape(0));
-        for (size_t i = 0; i < w.shape(0); i++)
-          std::copy_n(w.data() + i * w.shape(1), w.shape(1), &padded[i * stride]);
-        RowBuffer buffer(static_cast<uint32_t>(w.shape(1)));
-        std::vector<float> out(list.size());
-        active().dot_rows(padded.data(), stride, list.data(), static_cast<uint32_t>(list.size()),
-                          buffer.assign(x, 0), out.data());
-        const size_t n = out.size();
-        return own(std::move(out), {n});
-      },
-      "w"_a, "rows"_a, "x"_a);
-  m.def(
-      "kernel_hamming",
-      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {
-        rule(signatures.shape(1) == query.shape(0),
-             "signatures and query must have equally many words");
-        std::vector<uint16_t> out(signatures.shape(0));
-        active().hamming(signatures.data(), signatures.shape(1),
-                         static_cast<uint32_t>(signatures.shape(0)), query.data(), out.data());
-        const size_t n = out.size();
-        return own(std::move(out), {n});
-      },
-      "signatures"_a, "query"_a);
-  m.def(
-      "kernel_signs",
-      [](In<float, 1> x) {
-        rule(x.shape(0) % 64 == 0, "x must hold whole words of 64 numbers");
-        std::vector<uint64_t> out(x.shape(0) / 64);
-        active().signs(x.data(), x.shape(0), out.data());
-        const size_t n = out.size();
-        return own(std::move(out), {n});
-      },
-      "x"_a);
-  m.def(
-      "kernel_project",
-      [](In<float, 2> p, const PyBatch& x) {
-        rule(x.n_columns + 1 == p.shape(0) && x.n_rows == 1 && p.shape(1) % 16 == 0,
-             "p must have a row per column of x and one more");
-        RowBuffer buffer(static_cast<uint32_t>(p.shape(0)));
-        std::vector<float> out(p.shape(1));
-        active().project(p.data(), p.shape(1), buffer.assign(x, 0), out.data());
-        const size_t n = out.size();
-        return own(std::move(out), {n});
-      },
-      "p"_a, "x"_a);
-  nb::class_<PyFamily>(m, "HashFamily")
-      .def(nb::init<uint32_t, const LshSpec&, uint64_t>(), "n_inputs"_a, "spec"_a, "seed"_a)
-      .def("fit", &PyFamily::fit, "sample"_a)
-      .def("query_bits", &PyFamily::query_bits, "x"_a)
-      .def("neuron_bits", &PyFamily::neuron_bits, "weight"_a, "bias"_a, "scale"_a);
 }
 
 }  // namespace
@@ -584,7 +350,7 @@ NB_MODULE(_core, m) {
       .def_ro("n_outputs", &PyTargets::n_outputs);
   bind_specs(m);
   bind_network(m);
-  bind_kernels(m);
+  bind_study(m);
 }
 
 }  // namespace hashgrad

@@ -7,29 +7,24 @@
 
 namespace hashgrad {
 
-Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer,
-             uint64_t seed, uint64_t layer)
+Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer)
     : spec_(spec),
       optimizer_(optimizer),
       n_columns_(n_inputs + 1),
       stride_(round_up(n_columns_, kBlock)),
       weight_(stride_ * spec.n_outputs) {
   const Optimizer kind = optimizer.kind;
-  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad)
-    moment1_ = Array<float>(weight_.size());
-  if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam)
-    moment2_ = Array<float>(weight_.size());
+  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Array<float>(weight_.size());
+  if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) moment2_ = Array<float>(weight_.size());
   if (kind == Optimizer::kRowAdagrad) row_square_ = Array<float>(spec.n_outputs);
 
   // Uniform He for ReLU, Glorot for the others; biases start at zero.
-  const float fan = spec.activation == Activation::kRelu
-                        ? static_cast<float>(n_inputs)
-                        : static_cast<float>(n_inputs + spec.n_outputs);
+  const float fan = spec.activation == Activation::kRelu ? static_cast<float>(n_inputs)
+                                                         : static_cast<float>(n_inputs + spec.n_outputs);
   const float limit = std::sqrt(6.f / fan);
   for (uint32_t i = 0; i < spec.n_outputs; i++) {
     Random random(seed, Purpose::kWeights, layer, i);
-    for (uint32_t j = 0; j < n_inputs; j++)
-      weight_[i * stride_ + j] = limit * (2.f * random.uniform() - 1.f);
+    for (uint32_t j = 0; j < n_inputs; j++) weight_[i * stride_ + j] = limit * (2.f * random.uniform() - 1.f);
   }
 
   switch (spec.selector) {
@@ -54,14 +49,12 @@ Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& opti
             kOptimizers.name(kind) + "' and l2 = " + std::to_string(optimizer.l2));
       selector_ = make_lsh(
           spec, std::make_unique<LshIndex>(spec.n_outputs, n_columns_, spec.lsh,
-                                           spec.lsh.rehash != Rehash::kRows && optimizer.rank_one(),
-                                           seed, layer));
+                                           spec.lsh.rehash != Rehash::kRows && optimizer.rank_one(), seed, layer));
       break;
   }
 }
 
-void Layer::forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch,
-                    Counts& counts) const {
+void Layer::forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch, Counts& counts) const {
   selector_->select(x, weights(), ask, trace.query, scratch.select, trace.active, counts);
   trace.n_selected = static_cast<uint32_t>(trace.active.id.size());
   counts.active += trace.n_selected;
@@ -105,13 +98,12 @@ void Layer::activate(Trace& trace) const {
   trace.output.finish();
 }
 
-void Layer::backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below,
-                     Scratch& scratch, Counts& counts) const {
+void Layer::backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below, Scratch& scratch,
+                     Counts& counts) const {
   std::vector<float>& g = scratch.gradient;
   const auto n = static_cast<uint32_t>(trace.active.id.size());
   g.assign(x.dense ? stride_ : x.n, 0.f);
-  active().add_rows(weight_.data(), stride_, trace.active.id.data(), trace.delta.data(), n, x,
-                    g.data());
+  active().add_rows(weight_.data(), stride_, trace.active.id.data(), trace.delta.data(), n, x, g.data());
   counts.backward += n * x.cost();
   below.delta.resize(below.active.id.size());
   for (size_t k = 0; k < below.delta.size(); k++) {  // entry k of x is neuron k of the layer below
@@ -140,8 +132,7 @@ float Layer::row_factor(uint32_t i, float gradient_norm2, const Rate& rate) {
   return rate.rate / (std::sqrt(row_square_[i]) + optimizer_.epsilon);
 }
 
-void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch,
-                   Counts& counts) {
+void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch, Counts& counts) {
   const auto step_row = active().update[static_cast<size_t>(rate.kind)];
   const uint64_t cost = x.cost() * update_cost(rate.kind, optimizer_.l2 > 0.f);
   LshIndex* index = selector_->index();
@@ -160,20 +151,19 @@ void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& 
     step.bias_column = n_columns_ - 1;
     if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
     const float bias = weight_[at + n_columns_ - 1];
-    step_row(&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
-             moment2_.empty() ? nullptr : &moment2_[at], factor * delta, x, step);
+    step_row(&weight_[at], moment1_.empty() ? nullptr : &moment1_[at], moment2_.empty() ? nullptr : &moment2_[at],
+             factor * delta, x, step);
     counts.update += cost;
     if (!index) continue;
     if (index->incremental())
-      counts.rehash += index->follow(i, factor * delta, trace.active.z[k] - bias, trace.query,
-                                     scratch.select.lookup);
+      counts.rehash += index->follow(i, factor * delta, trace.active.z[k] - bias, trace.query, scratch.select.lookup);
     else
       index->mark(i);
   }
 }
 
-void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate,
-                       Scratch& scratch, Counts& counts) {
+void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate, Scratch& scratch,
+                       Counts& counts) {
   std::vector<float>& g = scratch.gradient;
   g.resize(stride_, 0.f);
   scratch.touched.resize(stride_ / kBlock);
@@ -190,8 +180,7 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
     if (x.dense) {
       for (uint32_t b = 0; b < x.n_blocks; b++) {
         touch(x.block[b]);
-        active().axpy(&g[size_t{x.block[b]} * kBlock], delta, x.dense + size_t{x.block[b]} * kBlock,
-                      kBlock);
+        active().axpy(&g[size_t{x.block[b]} * kBlock], delta, x.dense + size_t{x.block[b]} * kBlock, kBlock);
       }
     } else {
       for (uint32_t e = 0; e < x.n; e++) {
@@ -203,12 +192,7 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
   }
   for (const uint32_t b : scratch.block) scratch.touched[b] = 0;
   std::sort(scratch.block.begin(), scratch.block.end());
-  const Row row{nullptr,
-                nullptr,
-                0,
-                g.data(),
-                scratch.block.data(),
-                static_cast<uint32_t>(scratch.block.size())};
+  const Row row{nullptr, nullptr, 0, g.data(), scratch.block.data(), static_cast<uint32_t>(scratch.block.size())};
 
   float norm2 = 0.f;
   if (rate.kind == Optimizer::kRowAdagrad) {
@@ -221,9 +205,8 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
   step.bias_column = n_columns_ - 1;
   if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
   const size_t at = stride_ * i;
-  active().update[static_cast<size_t>(rate.kind)](
-      &weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
-      moment2_.empty() ? nullptr : &moment2_[at], factor, row, step);
+  active().update[static_cast<size_t>(rate.kind)](&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
+                                                  moment2_.empty() ? nullptr : &moment2_[at], factor, row, step);
   counts.update += row.cost() * update_cost(rate.kind, optimizer_.l2 > 0.f);
   LshIndex* index = selector_->index();
   if (!index) return;
@@ -235,8 +218,7 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
 }
 
 size_t Layer::bytes() {
-  return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() +
-         (index() ? index()->bytes() : 0);
+  return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() + (index() ? index()->bytes() : 0);
 }
 
 }  // namespace hashgrad

@@ -18,7 +18,7 @@ namespace hashgrad {
 struct Trace {
   explicit Trace(uint32_t n_outputs) : output(n_outputs + 1) {}
 
-  ActiveSet active;  // neurons kept; after activate(), of a ReLU layer only those above zero
+  ActiveSet active;               // neurons kept; after activate(), of a ReLU layer only those above zero
   std::vector<float> activation;  // f(z), before the gain
   std::vector<float> delta;       // d loss / d z of the same neurons
   uint32_t n_selected = 0;        // before ReLU's zeros were dropped
@@ -45,15 +45,13 @@ struct Rate {
 
 class Layer {
  public:
-  Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed,
-        uint64_t layer);
+  Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer);
 
-  void forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch,
-               Counts& counts) const;
+  void forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch, Counts& counts) const;
   void activate(Trace& trace) const;  // z -> the next layer's input; part of forward unless `last`
   // d loss / d z of the layer below, from this layer's deltas; x is the row that came from below.
-  void backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below,
-                Scratch& scratch, Counts& counts) const;
+  void backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below, Scratch& scratch,
+                Counts& counts) const;
 
   // Hogwild: every active row moves by its own gradient, at once.
   void update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch, Counts& counts);
@@ -65,8 +63,8 @@ class Layer {
     const Trace* trace;
     uint32_t position;
   };
-  void update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate,
-                  Scratch& scratch, Counts& counts);
+  void update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate, Scratch& scratch,
+                  Counts& counts);
 
   Weights weights() const { return {weight_.data(), stride_, spec_.n_outputs, n_columns_}; }
   LshIndex* index() { return selector_->index(); }

@@ -12,20 +12,19 @@
 namespace hashgrad {
 
 struct Counts {
-  uint64_t query = 0;     // hashing the layer's input (and what a selector computes only to choose)
-  uint64_t rerank = 0;    // exact activations of candidates that were not kept
-  uint64_t forward = 0;   // exact activations of the neurons kept
-  uint64_t backward = 0;  // gradient towards the layer's input
-  uint64_t update = 0;    // weight gradients and the optimiser's step
-  uint64_t rehash = 0;    // keeping hashes true as weights move
-  uint64_t rebuild = 0;   // scheduled full rebuilds, means and subspaces included
-  uint64_t active = 0;    // neurons kept, summed over queries
+  uint64_t query = 0;       // hashing the layer's input (and what a selector computes only to choose)
+  uint64_t rerank = 0;      // exact activations of candidates that were not kept
+  uint64_t forward = 0;     // exact activations of the neurons kept
+  uint64_t backward = 0;    // gradient towards the layer's input
+  uint64_t update = 0;      // weight gradients and the optimiser's step
+  uint64_t rehash = 0;      // keeping hashes true as weights move
+  uint64_t rebuild = 0;     // scheduled full rebuilds, means and subspaces included
+  uint64_t active = 0;      // neurons kept, summed over queries
   uint64_t candidates = 0;  // neurons evaluated, summed over queries
   uint64_t queries = 0;
 
   void add(const Counts& other) {
-    query += other.query, rerank += other.rerank, forward += other.forward,
-        backward += other.backward;
+    query += other.query, rerank += other.rerank, forward += other.forward, backward += other.backward;
     update += other.update, rehash += other.rehash, rebuild += other.rebuild;
     active += other.active, candidates += other.candidates, queries += other.queries;
   }

@@ -11,12 +11,10 @@ namespace {
 // Position of output `label` in the active set. Dense output layers hold every output in order.
 size_t position(const ActiveSet& outputs, uint32_t label) {
   if (label < outputs.id.size() && outputs.id[label] == label) return label;
-  return static_cast<size_t>(std::find(outputs.id.begin(), outputs.id.end(), label) -
-                             outputs.id.begin());
+  return static_cast<size_t>(std::find(outputs.id.begin(), outputs.id.end(), label) - outputs.id.begin());
 }
 
-float softmax(const ActiveSet& outputs, std::span<const int32_t> labels,
-              std::vector<float>& delta) {
+float softmax(const ActiveSet& outputs, std::span<const int32_t> labels, std::vector<float>& delta) {
   if (labels.empty()) {
     std::fill(delta.begin(), delta.end(), 0.f);
     return 0.f;
@@ -37,11 +35,9 @@ float softmax(const ActiveSet& outputs, std::span<const int32_t> labels,
   return loss;
 }
 
-float logistic(const ActiveSet& outputs, std::span<const int32_t> labels,
-               const float* output_weights, std::vector<float>& delta) {
-  const auto weight = [&](size_t k) {
-    return output_weights ? output_weights[outputs.id[k]] : 1.f;
-  };
+float logistic(const ActiveSet& outputs, std::span<const int32_t> labels, const float* output_weights,
+               std::vector<float>& delta) {
+  const auto weight = [&](size_t k) { return output_weights ? output_weights[outputs.id[k]] : 1.f; };
   float loss = 0.f;
   for (size_t k = 0; k < delta.size(); k++) {
     const float z = outputs.z[k];
@@ -56,11 +52,9 @@ float logistic(const ActiveSet& outputs, std::span<const int32_t> labels,
   return loss;
 }
 
-float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
-              std::vector<float>& delta) {
+float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs, std::vector<float>& delta) {
   float loss = 0.f;
-  for (uint32_t i = 0; i < n_outputs && outputs.id.size() < n_outputs; i++)
-    loss += 0.5f * target[i] * target[i];
+  for (uint32_t i = 0; i < n_outputs && outputs.id.size() < n_outputs; i++) loss += 0.5f * target[i] * target[i];
   for (size_t k = 0; k < delta.size(); k++) {
     const float y = target[outputs.id[k]];
     if (outputs.id.size() < n_outputs) loss -= 0.5f * y * y;
@@ -72,9 +66,8 @@ float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
 
 }  // namespace
 
-float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row,
-                     float weight, float scale, const float* output_weights,
-                     std::vector<float>& delta) {
+float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,
+                     float scale, const float* output_weights, std::vector<float>& delta) {
   delta.resize(outputs.id.size());
   float value = 0.f;
   switch (loss) {

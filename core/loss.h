@@ -15,8 +15,7 @@ namespace hashgrad {
 //   softmax   -sum_y log p(y) / |labels|, p = softmax over the active outputs; several labels share
 //   the target evenly logistic  sum_i [log(1 + exp(z_i)) - y_i z_i] over the active outputs squared
 //   1/2 sum_i (z_i - y_i)^2, an output that is not active being 0
-float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row,
-                     float weight, float scale, const float* output_weights,
-                     std::vector<float>& delta);
+float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,
+                     float scale, const float* output_weights, std::vector<float>& delta);
 
 }  // namespace hashgrad

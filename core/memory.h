@@ -19,9 +19,7 @@ constexpr size_t kLine = 64;   // bytes in a cache line
 constexpr size_t kBlock = 16;  // floats in a cache line: the unit in which rows are padded and read
 constexpr size_t kHugePage = size_t{1} << 21;
 
-inline size_t round_up(size_t n, size_t unit) {
-  return (n + unit - 1) / unit * unit;
-}
+inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 template <class T>
 class Array {

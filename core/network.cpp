@@ -10,19 +10,14 @@ Walk::Walk(const std::vector<Layer>& layers) : input(layers.front().n_columns())
   for (const Layer& layer : layers) traces.emplace_back(layer.spec().n_outputs);
 }
 
-Network::Network(uint32_t n_inputs, std::vector<LayerSpec> specs, Loss loss,
-                 const OptimizerSpec& optimizer, uint64_t seed)
-    : n_inputs_(n_inputs),
-      loss_(loss),
-      optimizer_(optimizer),
-      seed_(seed),
-      staleness_(specs.size()) {
+Network::Network(uint32_t n_inputs, std::vector<LayerSpec> specs, Loss loss, const OptimizerSpec& optimizer,
+                 uint64_t seed)
+    : n_inputs_(n_inputs), loss_(loss), optimizer_(optimizer), seed_(seed), staleness_(specs.size()) {
   if (n_inputs < 1) throw std::invalid_argument("n_inputs must be at least 1, got 0");
   if (specs.empty()) throw std::invalid_argument("layers must name at least one layer, got none");
   if (specs.back().activation != Activation::kLinear)
-    throw std::invalid_argument(
-        "activation of the last layer must be 'linear' (the loss applies its own), got '" +
-        kActivations.name(specs.back().activation) + "'");
+    throw std::invalid_argument("activation of the last layer must be 'linear' (the loss applies its own), got '" +
+                                kActivations.name(specs.back().activation) + "'");
   uint32_t n = n_inputs;
   for (size_t l = 0; l < specs.size(); l++) {
     specs[l].check();
@@ -52,8 +47,7 @@ Ask Network::ask_of(bool training, uint64_t step) const {
   return ask;
 }
 
-void Network::forward(Walk& walk, const Ask& ask, Scratch& scratch,
-                      std::vector<Counts>& counts) const {
+void Network::forward(Walk& walk, const Ask& ask, Scratch& scratch, std::vector<Counts>& counts) const {
   for (size_t l = 0; l < layers_.size(); l++) {
     const bool last = l + 1 == layers_.size();
     Ask here = ask;
@@ -65,8 +59,8 @@ void Network::forward(Walk& walk, const Ask& ask, Scratch& scratch,
 
 void Network::backward(Walk& walk, Scratch& scratch, std::vector<Counts>& counts) const {
   for (size_t l = layers_.size() - 1; l > 0; l--)
-    layers_[l].backward(input_of(walk, l), walk.traces[l], walk.traces[l - 1],
-                        layers_[l - 1].spec().activation, scratch, counts[l]);
+    layers_[l].backward(input_of(walk, l), walk.traces[l], walk.traces[l - 1], layers_[l - 1].spec().activation,
+                        scratch, counts[l]);
 }
 
 void Network::update(Walk& walk, const Rate& rate, Scratch& scratch, std::vector<Counts>& counts) {
@@ -97,8 +91,7 @@ void Network::predict(const Batch& batch, bool exact, int threads,
   const std::lock_guard lock(pool_mutex_);
   prediction_ledger_.examples += batch.n_rows;
   for (auto& w : workers) {
-    for (size_t l = 0; l < layers_.size(); l++)
-      prediction_ledger_.layers[l].add(w->counts[l]), w->counts[l] = Counts();
+    for (size_t l = 0; l < layers_.size(); l++) prediction_ledger_.layers[l].add(w->counts[l]), w->counts[l] = Counts();
     pool_.push_back(std::move(w));
   }
 }
@@ -112,16 +105,14 @@ void Network::scores(const Batch& batch, bool exact, int threads, float* out) {
   });
 }
 
-void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index,
-                   float* score) {
+void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score) {
   predict(batch, exact, threads, [&](uint64_t row, const ActiveSet& active) {
     std::vector<uint32_t> order(active.id.size());
     for (uint32_t j = 0; j < order.size(); j++) order[j] = j;
     const size_t found = std::min<size_t>(k, order.size());
     std::partial_sort(order.begin(), order.begin() + static_cast<long>(found), order.end(),
                       [&](uint32_t a, uint32_t b) {
-                        return active.z[a] != active.z[b] ? active.z[a] > active.z[b]
-                                                          : active.id[a] < active.id[b];
+                        return active.z[a] != active.z[b] ? active.z[a] > active.z[b] : active.id[a] < active.id[b];
                       });
     for (size_t j = 0; j < k; j++) {
       index[row * k + j] = j < found ? static_cast<int32_t>(active.id[order[j]]) : -1;
@@ -151,9 +142,8 @@ std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t
       for (const uint32_t i : trace.active.id) hits += taken[i];
       const double recall = trace.n_selected ? hits / trace.n_selected : 0.0;
       result[l].recall += recall / static_cast<double>(rows.size());
-      result[l].gain += trace.n_selected ? recall * weights.n_rows / trace.n_selected /
-                                               static_cast<double>(rows.size())
-                                         : 0.0;
+      result[l].gain +=
+          trace.n_selected ? recall * weights.n_rows / trace.n_selected / static_cast<double>(rows.size()) : 0.0;
       if (l + 1 < layers_.size()) layers_[l].activate(trace);
     }
   }
@@ -178,9 +168,7 @@ uint64_t Network::dense_prediction_multiplications() const {
   return total;
 }
 
-uint64_t Network::n_parameters() const {
-  return dense_prediction_multiplications();
-}
+uint64_t Network::n_parameters() const { return dense_prediction_multiplications(); }
 
 size_t Network::bytes() {
   size_t total = 0;
@@ -208,8 +196,7 @@ void Network::set_state(const std::map<std::string, double>& s) {
     return static_cast<uint64_t>(found->second);
   };
   step_ = count("step"), updates_ = count("updates"), rebuilds_ = count("rebuilds");
-  next_rebuild_ = count("next_rebuild"),
-  rebuild_interval_ = std::max<uint64_t>(1, count("rebuild_interval"));
+  next_rebuild_ = count("next_rebuild"), rebuild_interval_ = std::max<uint64_t>(1, count("rebuild_interval"));
   next_rehash_ = count("next_rehash"), built_ = count("built") != 0 || !has_lsh_;
   for (size_t l = 0; l < layers_.size(); l++) {
     const auto found = s.find("staleness." + std::to_string(l));

@@ -55,8 +55,7 @@ struct Recall {
 
 class Network {
  public:
-  Network(uint32_t n_inputs, std::vector<LayerSpec> layers, Loss loss,
-          const OptimizerSpec& optimizer, uint64_t seed);
+  Network(uint32_t n_inputs, std::vector<LayerSpec> layers, Loss loss, const OptimizerSpec& optimizer, uint64_t seed);
 
   // Hashes every LSH layer for the first time, with means and subspaces from these rows of the
   // data.

@@ -13,9 +13,7 @@ namespace hashgrad {
 class RowBuffer {
  public:
   explicit RowBuffer(uint32_t n_columns)  // the bias included
-      : n_columns_(n_columns),
-        dense_(round_up(n_columns, kBlock)),
-        touched_(dense_.size() / kBlock) {}
+      : n_columns_(n_columns), dense_(round_up(n_columns, kBlock)), touched_(dense_.size() / kBlock) {}
 
   void clear() { n_ = 0; }
   void push(uint32_t index, float value) {
@@ -35,8 +33,7 @@ class RowBuffer {
     } else {
       const int64_t from = batch.indptr[i], to = batch.indptr[i + 1];
       reserve(static_cast<size_t>(to - from));
-      for (int64_t e = from; e < to; e++)
-        keep_nonzero(static_cast<uint32_t>(batch.indices[e]), batch.values[e]);
+      for (int64_t e = from; e < to; e++) keep_nonzero(static_cast<uint32_t>(batch.indices[e]), batch.values[e]);
     }
     return finish();
   }
@@ -44,8 +41,7 @@ class RowBuffer {
   // Adds the bias's 1 and settles how the row is read: by blocks if they are at least half full.
   const Row& finish() {
     push(n_columns_ - 1, 1.f);
-    for (const uint32_t b : block_)
-      std::fill_n(&dense_[size_t{b} * kBlock], kBlock, 0.f);  // what the last row left
+    for (const uint32_t b : block_) std::fill_n(&dense_[size_t{b} * kBlock], kBlock, 0.f);  // what the last row left
     block_.clear();
     for (uint32_t e = 0; e < n_; e++) {
       uint8_t& touched = touched_[index_[e] / kBlock];
@@ -69,8 +65,7 @@ class RowBuffer {
   const Row& row() const { return row_; }
 
  private:
-  void reserve(
-      size_t n) {  // one more than asked for: keep_nonzero writes before it knows whether to keep
+  void reserve(size_t n) {  // one more than asked for: keep_nonzero writes before it knows whether to keep
     if (index_.size() < n + 2) index_.resize(2 * n + 2), value_.resize(2 * n + 2);
   }
   void keep_nonzero(uint32_t index, float value) {

@@ -34,13 +34,10 @@ struct Words {
       if (name == word) return value;
       valid += (valid.empty() ? "" : ", ") + name;
     }
-    throw std::invalid_argument(std::string(argument) + " must be one of " + valid + ", got '" +
-                                word + "'");
+    throw std::invalid_argument(std::string(argument) + " must be one of " + valid + ", got '" + word + "'");
   }
   std::string name(Enum value) const {
-    return std::find_if(words.begin(), words.end(),
-                        [&](const auto& w) { return w.second == value; })
-        ->first;
+    return std::find_if(words.begin(), words.end(), [&](const auto& w) { return w.second == value; })->first;
   }
 };
 
@@ -56,30 +53,27 @@ inline const Words<Selection> kSelections{"selector",
                                            {"winner_take_all", Selection::kWinnerTakeAll},
                                            {"lsh", Selection::kLsh}}};
 inline const Words<Loss> kLosses{
-    "loss",
-    {{"softmax", Loss::kSoftmax}, {"logistic", Loss::kLogistic}, {"squared", Loss::kSquared}}};
+    "loss", {{"softmax", Loss::kSoftmax}, {"logistic", Loss::kLogistic}, {"squared", Loss::kSquared}}};
 inline const Words<Optimizer> kOptimizers{"optimizer",
                                           {{"sgd", Optimizer::kSgd},
                                            {"momentum", Optimizer::kMomentum},
                                            {"adagrad", Optimizer::kAdagrad},
                                            {"adam", Optimizer::kAdam},
                                            {"row_adagrad", Optimizer::kRowAdagrad}}};
-inline const Words<Projection> kProjections{"projection",
-                                            {{"subspace", Projection::kSubspace},
-                                             {"gaussian", Projection::kGaussian},
-                                             {"sparse", Projection::kSparse}}};
+inline const Words<Projection> kProjections{
+    "projection",
+    {{"subspace", Projection::kSubspace}, {"gaussian", Projection::kGaussian}, {"sparse", Projection::kSparse}}};
 inline const Words<Transform> kTransforms{"transform",
                                           {{"none", Transform::kNone},
                                            {"simple", Transform::kSimple},
                                            {"sign-alsh", Transform::kSignAlsh},
                                            {"l2-alsh", Transform::kL2Alsh}}};
-inline const Words<Lookup> kLookups{
-    "lookup", {{"auto", Lookup::kAuto}, {"scan", Lookup::kScan}, {"tables", Lookup::kTables}}};
-inline const Words<Ranking> kRankings{
-    "ranking", {{"signature", Ranking::kSignature}, {"collisions", Ranking::kCollisions}}};
+inline const Words<Lookup> kLookups{"lookup",
+                                    {{"auto", Lookup::kAuto}, {"scan", Lookup::kScan}, {"tables", Lookup::kTables}}};
+inline const Words<Ranking> kRankings{"ranking",
+                                      {{"signature", Ranking::kSignature}, {"collisions", Ranking::kCollisions}}};
 inline const Words<Rehash> kRehashes{
-    "rehash",
-    {{"auto", Rehash::kAuto}, {"incremental", Rehash::kIncremental}, {"rows", Rehash::kRows}}};
+    "rehash", {{"auto", Rehash::kAuto}, {"incremental", Rehash::kIncremental}, {"rows", Rehash::kRows}}};
 
 constexpr int kMaxProbes = 256;
 
@@ -95,9 +89,8 @@ struct LshSpec {
   Ranking ranking = Ranking::kSignature;
   float candidates = 4.f;  // neurons evaluated for each one kept
   Rehash rehash = Rehash::kAuto;
-  uint64_t rehash_every = 4000;  // examples between re-hashings of touched rows (rehash = rows)
-  uint64_t rebuild_every =
-      30000;  // examples between full rebuilds, once the schedule has backed off to it
+  uint64_t rehash_every = 4000;    // examples between re-hashings of touched rows (rehash = rows)
+  uint64_t rebuild_every = 30000;  // examples between full rebuilds, once the schedule has backed off to it
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {
@@ -105,14 +98,11 @@ struct LshSpec {
     };
     rule(bits >= 1 && bits <= 16, "bits must be in [1, 16], got " + std::to_string(bits));
     rule(tables >= 1 && tables <= 256, "tables must be in [1, 256], got " + std::to_string(tables));
-    rule(bits * tables <= 2048,
-         "bits * tables must be at most 2048, got " + std::to_string(bits * tables));
-    rule(rank >= 2,
-         "rank must be at least 2 (one direction is the bias's own), got " + std::to_string(rank));
+    rule(bits * tables <= 2048, "bits * tables must be at most 2048, got " + std::to_string(bits * tables));
+    rule(rank >= 2, "rank must be at least 2 (one direction is the bias's own), got " + std::to_string(rank));
     const int buckets = std::min(kMaxProbes, 1 << bits);
     rule(probes >= 1 && probes <= buckets,
-         "probes must be in [1, min(2**bits, 256) = " + std::to_string(buckets) + "], got " +
-             std::to_string(probes));
+         "probes must be in [1, min(2**bits, 256) = " + std::to_string(buckets) + "], got " + std::to_string(probes));
     rule(candidates >= 1.f && std::isfinite(candidates),
          "candidates must be at least 1, got " + std::to_string(candidates));
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
@@ -133,16 +123,15 @@ struct LayerSpec {
 
   uint32_t n_kept() const {
     if (selector == Selection::kAll) return n_outputs;
-    return std::max<uint32_t>(
-        1, static_cast<uint32_t>(std::floor(double{fraction} * n_outputs + 0.5)));
+    return std::max<uint32_t>(1, static_cast<uint32_t>(std::floor(double{fraction} * n_outputs + 0.5)));
   }
   void check() const {
     if (n_outputs < 1) throw std::invalid_argument("n_outputs must be at least 1, got 0");
     if (!(fraction > 0.f && fraction <= 1.f))
       throw std::invalid_argument("fraction must be in (0, 1], got " + std::to_string(fraction));
     if (!std::isfinite(alpha) || !std::isfinite(beta))
-      throw std::invalid_argument("alpha and beta must be finite, got " + std::to_string(alpha) +
-                                  " and " + std::to_string(beta));
+      throw std::invalid_argument("alpha and beta must be finite, got " + std::to_string(alpha) + " and " +
+                                  std::to_string(beta));
     if (selector == Selection::kLsh) lsh.check();
   }
 };
@@ -157,9 +146,7 @@ struct OptimizerSpec {
 
   // Every weight of a row moves by one common factor times the input, so that hashes can follow in
   // constant time.
-  bool rank_one() const {
-    return (kind == Optimizer::kSgd || kind == Optimizer::kRowAdagrad) && l2 == 0.f;
-  }
+  bool rank_one() const { return (kind == Optimizer::kSgd || kind == Optimizer::kRowAdagrad) && l2 == 0.f; }
 };
 
 enum class Decay { kConstant, kStep, kExponential, kCosine };
@@ -180,10 +167,8 @@ struct ScheduleSpec {
   double floor = 0.0;
 
   double at(uint64_t step) const {
-    if (step < warmup_steps)
-      return rate * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
-    const double periods =
-        static_cast<double>(step) / static_cast<double>(std::max<uint64_t>(1, period_steps));
+    if (step < warmup_steps) return rate * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+    const double periods = static_cast<double>(step) / static_cast<double>(std::max<uint64_t>(1, period_steps));
     switch (decay) {
       case Decay::kConstant:
         return rate;
@@ -194,8 +179,7 @@ struct ScheduleSpec {
       case Decay::kCosine:
         break;
     }
-    const double length =
-        total_steps > warmup_steps ? static_cast<double>(total_steps - warmup_steps) : 1.0;
+    const double length = total_steps > warmup_steps ? static_cast<double>(total_steps - warmup_steps) : 1.0;
     const double done = std::min(1.0, static_cast<double>(step - warmup_steps) / length);
     return floor * rate + (1.0 - floor) * rate * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
   }

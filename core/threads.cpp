@@ -10,8 +10,7 @@ namespace hashgrad {
 
 int hardware_threads() {
 #ifdef __linux__
-  cpu_set_t
-      set;  // what this process may use, which in a container is less than what the machine has
+  cpu_set_t set;  // what this process may use, which in a container is less than what the machine has
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
 #endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

@@ -16,32 +16,23 @@ Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t upda
   Rate r;
   r.kind = optimizer_.kind;
   r.rate = static_cast<float>(schedule.at(step));
-  r.step = {r.rate,
-            optimizer_.momentum,
-            optimizer_.beta1,
-            optimizer_.beta2,
-            optimizer_.epsilon,
-            optimizer_.l2,
-            0};
+  r.step = {r.rate, optimizer_.momentum, optimizer_.beta1, optimizer_.beta2, optimizer_.epsilon, optimizer_.l2, 0};
   if (r.kind == Optimizer::kAdam) {  // both bias corrections, folded into rate and epsilon
     const double t = static_cast<double>(update + 1);
     const double second = std::sqrt(1.0 - std::pow(double{optimizer_.beta2}, t));
-    r.step.rate =
-        static_cast<float>(r.rate * second / (1.0 - std::pow(double{optimizer_.beta1}, t)));
+    r.step.rate = static_cast<float>(r.rate * second / (1.0 - std::pow(double{optimizer_.beta1}, t)));
     r.step.epsilon = static_cast<float>(optimizer_.epsilon * second);
   }
   return r;
 }
 
 void Network::hire(const Team& team) {
-  while (workers_.size() < static_cast<size_t>(team.size()))
-    workers_.push_back(std::make_unique<Worker>(layers_));
+  while (workers_.size() < static_cast<size_t>(team.size())) workers_.push_back(std::make_unique<Worker>(layers_));
 }
 
 void Network::collect_counts() {
   for (auto& w : workers_)
-    for (size_t l = 0; l < layers_.size(); l++)
-      ledger_.layers[l].add(w->counts[l]), w->counts[l] = Counts();
+    for (size_t l = 0; l < layers_.size(); l++) ledger_.layers[l].add(w->counts[l]), w->counts[l] = Counts();
 }
 
 // Means, subspaces and hashes anew, layer by layer, each from the sample as it comes out of the
@@ -50,17 +41,12 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
   struct Entries {  // a sample row on its way up; only the layer at hand is kept
     std::vector<uint32_t> index;
     std::vector<float> value;
-    void copy(const Row& x) {
-      index.assign(x.index, x.index + x.n), value.assign(x.value, x.value + x.n);
-    }
-    Row row() const {
-      return {index.data(), value.data(), static_cast<uint32_t>(index.size()), nullptr, nullptr, 0};
-    }
+    void copy(const Row& x) { index.assign(x.index, x.index + x.n), value.assign(x.value, x.value + x.n); }
+    Row row() const { return {index.data(), value.data(), static_cast<uint32_t>(index.size()), nullptr, nullptr, 0}; }
   };
   std::vector<Entries> entries(sample.size());
-  team.each(sample.size(), 16, [&](int member, size_t s) {
-    entries[s].copy(worker(member).walk.input.assign(batch, sample[s]));
-  });
+  team.each(sample.size(), 16,
+            [&](int member, size_t s) { entries[s].copy(worker(member).walk.input.assign(batch, sample[s])); });
   size_t last = 0;
   for (size_t l = 0; l < layers_.size(); l++)
     if (layers_[l].index()) last = l;
@@ -125,10 +111,8 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
   for (size_t at = 0; at < job.order.size() && total.bad_row < 0;) {
     upkeep(job, team);
     const uint64_t most = job.batch_size ? job.batch_size : until_upkeep();
-    const auto rows =
-        job.order.subspan(at, static_cast<size_t>(std::min<uint64_t>(most, job.order.size() - at)));
-    const TrainResult part =
-        job.batch_size ? train_batch(job, rows, team) : train_hogwild(job, rows, team);
+    const auto rows = job.order.subspan(at, static_cast<size_t>(std::min<uint64_t>(most, job.order.size() - at)));
+    const TrainResult part = job.batch_size ? train_batch(job, rows, team) : train_hogwild(job, rows, team);
     total.loss_sum += part.loss_sum;
     total.examples += part.examples;
     total.bad_row = part.bad_row;
@@ -141,22 +125,20 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
 }
 
 // Forward and loss of one example; leaves delta in the last trace.
-float Network::example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step,
-                            float scale, Worker& w) const {
+float Network::example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step, float scale,
+                            Worker& w) const {
   walk.input.assign(*job.batch, row);
   Ask ask = ask_of(true, step);
   ask.forced = job.targets->labels(row);
   forward(walk, ask, w.scratch, w.counts);
   const float weight = job.example_weights ? job.example_weights[row] : 1.f;
   Trace& last = walk.traces.back();
-  return loss_and_delta(loss_, last.active, *job.targets, row, weight, scale, job.output_weights,
-                        last.delta);
+  return loss_and_delta(loss_, last.active, *job.targets, row, weight, scale, job.output_weights, last.delta);
 }
 
 // Each thread takes the next example, and its updates land at once, without locks: two threads
 // seldom touch the same weights, and a lost update costs less than waiting would (Niu et al. 2011).
-TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows,
-                                   Team& team) {
+TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   std::atomic<int64_t> bad_row{-1};
   std::atomic<uint64_t> next{0}, done{0};
   for (auto& w : workers_) w->loss = 0.0;
@@ -189,8 +171,7 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
 // All examples of the batch go forward and backward on the same weights; then the work turns
 // neuron-major: each touched row is read once and updated once, by the sum of its gradients in the
 // batch's order, whichever thread does it.
-TrainResult Network::train_batch(const TrainingJob& job, std::span<const uint32_t> rows,
-                                 Team& team) {
+TrainResult Network::train_batch(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   while (walks_.size() < rows.size()) walks_.push_back(std::make_unique<Walk>(layers_));
   std::vector<float> loss(rows.size());
   const float scale = 1.f / static_cast<float>(rows.size());
@@ -239,8 +220,8 @@ void Network::update_layer(size_t l, size_t n_examples, const Rate& rate, Team& 
   team.each(touched.size(), 4, [&](int member, size_t t) {
     const uint32_t i = touched[t];
     Worker& w = worker(member);
-    layer.update_row(i, std::span(contributions).subspan(start[i], start[i + 1] - start[i]), rate,
-                     w.scratch, w.counts[l]);
+    layer.update_row(i, std::span(contributions).subspan(start[i], start[i + 1] - start[i]), rate, w.scratch,
+                     w.counts[l]);
   });
   LshIndex* index = layer.index();
   if (index && index->incremental() && index->tables())

@@ -174,9 +174,10 @@ def test_a_new_draw_is_made_at_every_step_and_layer() -> None:
     batch, wanted = twin.dense(x), twin.labels(y, N_OUTPUTS)
     # Linear layers keep what was drawn; here ReLU drops some, so compare pre-activation counts.
     seen = {
-        tuple(sorted(net.trace(batch, wanted, 0, step)[0]["ids"].tolist())) for step in range(20)
+        tuple(sorted(_core.trace(net, batch, wanted, 0, step)[0]["ids"].tolist()))
+        for step in range(20)
     }
     assert len(seen) == 20
     assert all(
-        net.trace(batch, wanted, 0, s)[i]["selected"] == 12 for s in range(5) for i in (0, 1)
+        _core.trace(net, batch, wanted, 0, s)[i]["selected"] == 12 for s in range(5) for i in (0, 1)
     )

@@ -82,7 +82,7 @@ def gradient_by_core(net: Any, batch: Any, y: Any, row: int) -> list[np.ndarray]
 def check(net: Any, batch: Any, x: np.ndarray, loss: str, activation: str, row: int) -> None:
     """One example's gradient, three ways."""
     y, mine = targets(loss, examples()[1])
-    traces = net.trace(batch, y, row, net.step)
+    traces = _core.trace(net, batch, y, row, net.step)
     active = twin.chosen(traces)
     W = [w.astype(float) for w in twin.augmented(net)]
     got = gradient_by_core(net, batch, y, row)
@@ -145,7 +145,7 @@ def test_true_labels_are_always_among_the_outputs_in_training(output: str) -> No
     net = network("all", "relu", "logistic", output)
     batch, (y, _) = twin.dense(examples()[0]), targets("logistic", examples()[1])
     for row, wanted in enumerate(LABELS):
-        ids = net.trace(batch, y, row, row)[-1]["ids"]
+        ids = _core.trace(net, batch, y, row, row)[-1]["ids"]
         assert set(wanted) <= set(ids.tolist())
         assert len(set(ids.tolist())) == len(ids)
         assert len(ids) <= 2 + len(wanted)  # 0.4 of 6 outputs is 2
@@ -166,7 +166,7 @@ def test_example_and_output_weights_scale_the_gradient(loss: str) -> None:
     per_output = random.uniform(0.2, 3, N_OUTPUTS).astype(np.float32)
     row, names = 3, ["tanh", "tanh", "linear"]
     net = network("all", "tanh", loss)
-    active = twin.chosen(net.trace(twin.dense(x), y, row))
+    active = twin.chosen(_core.trace(net, twin.dense(x), y, row))
     before = twin.augmented(net)
     weights = {"example_weights": per_row, "output_weights": per_output}
     result = twin.train(net, twin.dense(x), y, [row], 1.0, **weights)
@@ -190,7 +190,7 @@ def test_a_batch_moves_by_the_mean_of_its_examples_gradients(loss: str) -> None:
     total = [np.zeros_like(w) for w in W]
     losses = 0.0
     for k, row in enumerate(order):
-        active = twin.chosen(net.trace(twin.dense(x), y, row, k))
+        active = twin.chosen(_core.trace(net, twin.dense(x), y, row, k))
         walk = twin.forward(W, names, x[row], active)
         value, delta = twin.loss_and_delta(loss, walk[-1].z, walk[-1].ids, mine[row])
         losses += value

@@ -114,7 +114,7 @@ def test_incremental_rehash_is_refused_where_steps_are_not_rank_one(name: str) -
 
 def selected(net: Any, row: int, layer: int = 0) -> set[int]:
     x, y = examples()
-    trace = net.trace(twin.dense(x), twin.labels(y, N_OUTPUTS), row)[layer]
+    trace = _core.trace(net, twin.dense(x), twin.labels(y, N_OUTPUTS), row)[layer]
     return set(trace["ids"].tolist())
 
 

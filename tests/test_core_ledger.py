@@ -71,7 +71,7 @@ def test_winner_take_all_and_random() -> None:
 
 def test_adaptive() -> None:
     net = network("adaptive")
-    kept = net.trace(twin.dense(x()), y(), 0)[0]["selected"]
+    kept = _core.trace(net, twin.dense(x()), y(), 0)[0]["selected"]
     assert 0 < kept < N
     hidden, _ = train(net)
     expect(hidden, forward=kept * INPUT, rerank=(N - kept) * INPUT, update=kept * INPUT)
@@ -162,7 +162,7 @@ def test_a_batch_updates_each_row_once(name: str) -> None:
 
 def test_a_batch_of_hashed_layers_counts_only_touched_rows() -> None:
     net = network("lsh")
-    traces = [net.trace(twin.dense(x()), y(), row)[0]["ids"] for row in range(6)]
+    traces = [_core.trace(net, twin.dense(x()), y(), row)[0]["ids"] for row in range(6)]
     touched = len(np.unique(np.concatenate(traces)))
     hidden, _ = train(net, range(6), 6)
     expect(hidden, forward=6 * K * INPUT, rerank=6 * K * INPUT, candidates=12 * K, active=6 * K)

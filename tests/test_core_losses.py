@@ -25,7 +25,7 @@ def loss_at(loss: str, logits: list[float], y: Any) -> tuple[float, np.ndarray]:
     """The loss of these logits, and its derivative by each."""
     net = linear(loss, logits)
     x, wanted = twin.dense(np.zeros((1, N_INPUTS))), twin.targets(loss, [y], N_OUTPUTS)
-    delta = net.trace(x, wanted, 0)[-1]["delta"]
+    delta = _core.trace(net, x, wanted, 0)[-1]["delta"]
     return twin.train(net, x, wanted, [0], 0.0).loss_sum, delta
 
 

@@ -51,7 +51,7 @@ class Steps:
         gradients = [np.zeros_like(w) for w in self.W]
         touched = [np.zeros(w.shape, bool) for w in self.W]
         for k, row in enumerate(order):
-            traces = self.net.trace(self.batch, y, row, self.net.step + k)
+            traces = _core.trace(self.net, self.batch, y, row, self.net.step + k)
             walk = twin.forward(self.W, NAMES, self.x[row], twin.chosen(traces))
             delta = twin.loss_and_delta("softmax", walk[-1].z, walk[-1].ids, self.y[row])[1]
             for total, g in zip(

@@ -31,7 +31,7 @@ def network(selector: str, fraction: float = 0.2, activation: str = "linear", **
 
 
 def ids(net: Any, row: int, step: int = 0) -> list[int]:
-    return net.trace(twin.dense(x()), y(), row, step)[0]["ids"].tolist()
+    return _core.trace(net, twin.dense(x()), y(), row, step)[0]["ids"].tolist()
 
 
 def scores_by_twin(net: Any, active: Any, activation: str) -> np.ndarray:
@@ -109,7 +109,7 @@ def test_negative_numbers_are_ordered_too() -> None:
 
 def test_random_predicts_with_every_neuron_scaled_to_what_training_saw() -> None:
     net = network("random", activation="tanh")
-    gain = float(net.trace(twin.dense(x()), y(), 0)[0]["gain"][0]) * 8 / N
+    gain = float(_core.trace(net, twin.dense(x()), y(), 0)[0]["gain"][0]) * 8 / N
     expected = scores_by_twin(net, lambda z: (np.arange(N), np.full(N, gain)), "tanh")
     np.testing.assert_allclose(net.scores(twin.dense(x()), False), expected, atol=1e-5)
 

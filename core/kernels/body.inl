@@ -14,9 +14,7 @@ inline __attribute__((always_inline)) Block load(const float* p) {
   __builtin_memcpy(&b, p, sizeof b);
   return b;
 }
-inline __attribute__((always_inline)) void store(float* p, const Block& b) {
-  __builtin_memcpy(p, &b, sizeof b);
-}
+inline __attribute__((always_inline)) void store(float* p, const Block& b) { __builtin_memcpy(p, &b, sizeof b); }
 
 inline float sum(const Block& b) {
   float s[16];
@@ -57,8 +55,8 @@ inline float dot_entries(const float* w, const Row& x) {
   return s;
 }
 
-inline void dot_entries_of_four(const float* w0, const float* w1, const float* w2, const float* w3,
-                                const Row& x, float* out) {
+inline void dot_entries_of_four(const float* w0, const float* w1, const float* w2, const float* w3, const Row& x,
+                                float* out) {
   const uint32_t* __restrict index = x.index;
   const float* __restrict value = x.value;
   float s0 = 0.f, s1 = 0.f, s2 = 0.f, s3 = 0.f;
@@ -74,13 +72,11 @@ inline void dot_entries_of_four(const float* w0, const float* w1, const float* w
   out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3;
 }
 
-void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x,
-              float* out) {
+void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out) {
   const auto row = [&](uint32_t r) { return w + stride * (rows ? rows[r] : r); };
   uint32_t r = 0;
   if (!x.dense) {
-    for (; r + 4 <= n; r += 4)
-      dot_entries_of_four(row(r), row(r + 1), row(r + 2), row(r + 3), x, out + r);
+    for (; r + 4 <= n; r += 4) dot_entries_of_four(row(r), row(r + 1), row(r + 2), row(r + 3), x, out + r);
     for (; r < n; r++) out[r] = dot_entries(row(r), x);
     return;
   }
@@ -108,8 +104,7 @@ void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, c
   }
 }
 
-void add_rows(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n,
-              const Row& x, float* g) {
+void add_rows(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n, const Row& x, float* g) {
   for (uint32_t r = 0; r < n; r++) {
     const float* row = w + stride * rows[r];
     const float scale = a[r];
@@ -145,19 +140,17 @@ void project(const float* p, size_t bits, const Row& x, float* out) {
 }
 
 template <int kWords>  // the number of words known to the compiler: rows become straight-line code
-inline void hamming_fixed(const uint64_t* __restrict signatures, uint32_t n,
-                          const uint64_t* __restrict query, uint16_t* __restrict distance) {
+inline void hamming_fixed(const uint64_t* __restrict signatures, uint32_t n, const uint64_t* __restrict query,
+                          uint16_t* __restrict distance) {
   for (uint32_t r = 0; r < n; r++) {
     uint64_t d = 0;
     for (int k = 0; k < kWords; k++)
-      d += static_cast<uint64_t>(
-          __builtin_popcountll(signatures[size_t{r} * kWords + k] ^ query[k]));
+      d += static_cast<uint64_t>(__builtin_popcountll(signatures[size_t{r} * kWords + k] ^ query[k]));
     distance[r] = static_cast<uint16_t>(d);
   }
 }
 
-void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query,
-             uint16_t* distance) {
+void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance) {
   switch (words) {
     case 1:
       return hamming_fixed<1>(signatures, n, query, distance);
@@ -173,8 +166,7 @@ void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_
   for (uint32_t r = 0; r < n; r++) {
     const uint64_t* row = signatures + r * words;
     uint64_t d = 0;
-    for (size_t k = 0; k < words; k++)
-      d += static_cast<uint64_t>(__builtin_popcountll(row[k] ^ query[k]));
+    for (size_t k = 0; k < words; k++) d += static_cast<uint64_t>(__builtin_popcountll(row[k] ^ query[k]));
     distance[r] = static_cast<uint16_t>(d);
   }
 }
@@ -232,8 +224,7 @@ void update(float* w, float* m, float* v, float a, const Row& x, const Step& s) 
     float wj = w[j], mj = kHasM ? m[j] : 0.f, vj = kHasV ? v[j] : 0.f;
     const float decay = j < s.bias_column ? s.l2 : 0.f;
     Rule::step(wj, mj, vj, a * xj + decay * wj, s);
-    w[j] =
-        xj != 0.f ? wj : w[j];  // a weight whose input is zero stays as it is, whatever its state
+    w[j] = xj != 0.f ? wj : w[j];  // a weight whose input is zero stays as it is, whatever its state
     if constexpr (kHasM) m[j] = xj != 0.f ? mj : m[j];
     if constexpr (kHasV) v[j] = xj != 0.f ? vj : v[j];
   };

@@ -31,12 +31,10 @@ std::vector<const Kernels*> available() {
   std::vector<const Kernels*> levels;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512vpopcntdq"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vpopcntdq"))
     levels.push_back(&avx512::kernels);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("bmi2"))
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
     levels.push_back(&avx2::kernels);
 #elif defined(__aarch64__)
   levels.push_back(&neon::kernels);
@@ -47,13 +45,9 @@ std::vector<const Kernels*> available() {
 
 }  // namespace
 
-const Kernels& active() {
-  return *current;
-}
+const Kernels& active() { return *current; }
 
-std::string simd_level() {
-  return current->name;
-}
+std::string simd_level() { return current->name; }
 
 std::vector<std::string> simd_levels() {
   std::vector<std::string> names;
@@ -69,8 +63,8 @@ void set_simd_level(const std::string& name) {
     }
   std::string can;
   for (const std::string& level : simd_levels()) can += (can.empty() ? "" : ", ") + level;
-  throw std::invalid_argument("HASHGRAD_SIMD must be a level that this CPU and build can run (" +
-                              can + "), got '" + name + "'");
+  throw std::invalid_argument("HASHGRAD_SIMD must be a level that this CPU and build can run (" + can + "), got '" +
+                              name + "'");
 }
 
 void choose_simd_level() {

@@ -10,9 +10,8 @@ namespace hashgrad {
 
 namespace {
 
-constexpr float kQuantum = 2.5f;  // r of the Euclidean family, as L2-ALSH recommends
-constexpr uint32_t kSparsity =
-    3;  // sparse projections: +-sqrt(3) with probability 1/6 each (Achlioptas 2003)
+constexpr float kQuantum = 2.5f;   // r of the Euclidean family, as L2-ALSH recommends
+constexpr uint32_t kSparsity = 3;  // sparse projections: +-sqrt(3) with probability 1/6 each (Achlioptas 2003)
 constexpr uint64_t kFixedDraw = ~0ull;
 
 }  // namespace
@@ -53,10 +52,8 @@ void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t
   Random random(seed_, Purpose::kProjection, layer_, generation);
   if (spec_.projection == Projection::kSubspace) {
     Random start(seed_, Purpose::kSubspace, layer_, generation);
-    projection_ =
-        principal_subspace(sample, mean_, n_columns_, rank_ - 1, n_coordinates_, start, cost);
-    projection_[size_t{n_columns_ - 1} * n_coordinates_ + rank_ - 1] =
-        1.f;  // the bias has a direction of its own
+    projection_ = principal_subspace(sample, mean_, n_columns_, rank_ - 1, n_coordinates_, start, cost);
+    projection_[size_t{n_columns_ - 1} * n_coordinates_ + rank_ - 1] = 1.f;  // the bias has a direction of its own
     for (uint32_t r = 0; r < rank_; r++)
       for (uint32_t j = 0; j < n_bits_; j++) mixing_[size_t{r} * width_ + j] = random.normal();
     // Bits in groups of `rank` orthogonal directions, each as likely as before: together they tell
@@ -66,12 +63,10 @@ void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t
       std::vector<float> length(group, 0.f);
       for (uint32_t r = 0; r < rank_; r++)
         for (uint32_t j = 0; j < group; j++)
-          length[j] +=
-              mixing_[size_t{r} * width_ + first + j] * mixing_[size_t{r} * width_ + first + j];
+          length[j] += mixing_[size_t{r} * width_ + first + j] * mixing_[size_t{r} * width_ + first + j];
       orthonormalise(&mixing_[first], rank_, width_, group);
       for (uint32_t r = 0; r < rank_; r++)
-        for (uint32_t j = 0; j < group; j++)
-          mixing_[size_t{r} * width_ + first + j] *= std::sqrt(length[j]);
+        for (uint32_t j = 0; j < group; j++) mixing_[size_t{r} * width_ + first + j] *= std::sqrt(length[j]);
       cost += 2 * uint64_t{rank_} * group * group;
     }
     return;
@@ -85,9 +80,7 @@ void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t
         p = random.normal();
       } else {
         const uint32_t side = random.below(2 * kSparsity);
-        p = side == 0   ? std::sqrt(float{kSparsity})
-            : side == 1 ? -std::sqrt(float{kSparsity})
-                        : 0.f;
+        p = side == 0 ? std::sqrt(float{kSparsity}) : side == 1 ? -std::sqrt(float{kSparsity}) : 0.f;
       }
     }
 }
@@ -126,8 +119,7 @@ uint64_t HashFamily::rebalance(const float* weights, size_t stride, uint32_t n_r
   balance_.fill(1.f);
   for (uint32_t i = 0; i < n_rows; i++) {
     const float* w = weights + i * stride;
-    neuron_coordinates(w, w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1),
-                       y.data());
+    neuron_coordinates(w, w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1), y.data());
     for (uint32_t r = 0; r < rank_; r++) square[r] += y[r] * y[r] / static_cast<float>(n_rows);
   }
   for (uint32_t r = 0; r < rank_; r++)
@@ -146,8 +138,7 @@ void HashFamily::derive() {
 
 void HashFamily::mix(const float* coordinate, float* out) const {
   std::fill(out, out + width_, 0.f);
-  for (uint32_t r = 0; r < rank_; r++)
-    active().axpy(out, coordinate[r], &mixing_[size_t{r} * width_], width_);
+  for (uint32_t r = 0; r < rank_; r++) active().axpy(out, coordinate[r], &mixing_[size_t{r} * width_], width_);
 }
 
 void HashFamily::hash_query(const Row& x, Query& q) const {
@@ -177,23 +168,19 @@ void HashFamily::hash_query(const Row& x, Query& q) const {
       q.value[j] -= mean_projection_[j];
     }
   }
-  if (spec_.transform ==
-      Transform::kL2Alsh) {  // Euclidean nearness needs the query's length to be 1
+  if (spec_.transform == Transform::kL2Alsh) {  // Euclidean nearness needs the query's length to be 1
     float norm2 = q.norm2 - 2.f * q.mean_dot;
     for (uint32_t c = 0; c < n_columns_; c++) norm2 += mean_[c] * mean_[c];
     const float scale = 1.f / std::sqrt(std::max(norm2, 1e-12f));
-    for (uint32_t j = 0; j < width_; j++)
-      q.value[j] = scale * q.value[j] + extra_query_[j] + offset_[j];
+    for (uint32_t j = 0; j < width_; j++) q.value[j] = scale * q.value[j] + extra_query_[j] + offset_[j];
   }
   encode(q.value.data(), q.word.data());
 }
 
 uint64_t HashFamily::query_cost(const Row& x) const {
-  const uint64_t projected =
-      n_coordinates_ ? uint64_t{x.n} * n_coordinates_ + 2 * uint64_t{rank_} * (width_ + 1)
-                     : uint64_t{x.n} * width_ + width_;
-  return projected + 2 * uint64_t{x.n} +
-         (spec_.transform == Transform::kL2Alsh ? 2 * width_ + n_columns_ : 0);
+  const uint64_t projected = n_coordinates_ ? uint64_t{x.n} * n_coordinates_ + 2 * uint64_t{rank_} * (width_ + 1)
+                                            : uint64_t{x.n} * width_ + width_;
+  return projected + 2 * uint64_t{x.n} + (spec_.transform == Transform::kL2Alsh ? 2 * width_ + n_columns_ : 0);
 }
 
 // out = P v, v = [w; tail]: coordinates in the subspace, or the sketch itself where there is none
@@ -204,8 +191,7 @@ void HashFamily::neuron_coordinates(const float* w, float tail, float* out) cons
   active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
 }
 
-void HashFamily::sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail,
-                               float& norm2) const {
+void HashFamily::sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail, float& norm2) const {
   const Kernels& k = active();
   const uint32_t bias = n_columns_ - 1;
   tail = w[bias] + k.dot(w, mean_.data(), bias);
@@ -220,15 +206,13 @@ void HashFamily::sketch_neuron(const float* w, float* coordinate, float* sketch,
   mix(coordinate, sketch);
 }
 
-void HashFamily::encode_neuron(const float* sketch, float norm2, float scale, float* scratch,
-                               uint64_t* word) const {
+void HashFamily::encode_neuron(const float* sketch, float norm2, float scale, float* scratch, uint64_t* word) const {
   if (terms_ == 0) return encode(sketch, word);
   float term[kMaxTerms];
   const float shrink = transform_bound(spec_.transform) / std::max(scale, 1e-12f);
   transform_neuron(spec_.transform, norm2 * shrink * shrink, term);
   for (uint32_t j = 0; j < width_; j++) scratch[j] = shrink * sketch[j];
-  for (int t = 0; t < terms_; t++)
-    active().axpy(scratch, term[t], &extra_[static_cast<size_t>(t) * width_], width_);
+  for (int t = 0; t < terms_; t++) active().axpy(scratch, term[t], &extra_[static_cast<size_t>(t) * width_], width_);
   if (spec_.transform == Transform::kL2Alsh)
     for (uint32_t j = 0; j < width_; j++) scratch[j] += offset_[j];
   encode(scratch, word);

@@ -27,10 +27,8 @@ namespace hashgrad {
 
 // One input, hashed.
 struct Query {
-  std::vector<float>
-      value;  // width: projections on the query side; their size is each bit's confidence
-  std::vector<float>
-      direction;  // width: how a neuron's sketch moves when w moves by one input: P [x; 1 + x.mean]
+  std::vector<float> value;       // width: projections on the query side; their size is each bit's confidence
+  std::vector<float> direction;   // width: how a neuron's sketch moves when w moves by one input: P [x; 1 + x.mean]
   std::vector<uint64_t> word;     // width / 64
   std::vector<float> coordinate;  // subspace only: d U' [x; 1 + x.mean]
   std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
@@ -52,8 +50,7 @@ class HashFamily {
   // Of the neuron in row w (n_columns floats): sketch (width) = P v, tail = b + w.mean, norm2 =
   // |v|^2. For subspace projections v is taken in the subspace, and its balanced coordinates
   // (n_coordinates) are written too.
-  void sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail,
-                     float& norm2) const;
+  void sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail, float& norm2) const;
   uint64_t sketch_cost() const {
     const uint64_t n = n_coordinates_ ? n_coordinates_ : width_;
     return n_columns_ * (n + 2) + uint64_t{n_coordinates_} * (width_ + 1);
@@ -65,18 +62,15 @@ class HashFamily {
 
   // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused
   // without a transform).
-  void encode_neuron(const float* sketch, float norm2, float scale, float* scratch,
-                     uint64_t* word) const;
+  void encode_neuron(const float* sketch, float norm2, float scale, float* scratch, uint64_t* word) const;
   uint64_t encode_cost() const {
     return terms_ ? uint64_t{width_} * (1 + terms_ + (spec_.transform == Transform::kL2Alsh)) : 0;
   }
 
   float boundary_distance(float value) const;  // of a projection to where its bit flips
-  void derive();  // what follows from projection and mean, after they were loaded
+  void derive();                               // what follows from projection and mean, after they were loaded
 
-  uint32_t width() const {
-    return width_;
-  }  // bits, padded to whole words; the padding's bits are constant
+  uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant
   uint32_t words() const { return width_ / 64; }
   uint32_t n_coordinates() const { return n_coordinates_; }  // 0 unless subspace
   uint32_t n_columns() const { return n_columns_; }
@@ -101,11 +95,10 @@ class HashFamily {
   int terms_;
   uint64_t seed_, layer_;
   bool drawn_ = false;
-  Array<float>
-      projection_;        // n_columns x width; of a subspace, its basis: n_columns x n_coordinates
-  Array<float> mixing_;   // G of a subspace: n_coordinates x width
-  Array<float> mean_;     // n_columns, the bias's 0
-  Array<float> balance_;  // n_coordinates: d
+  Array<float> projection_;       // n_columns x width; of a subspace, its basis: n_columns x n_coordinates
+  Array<float> mixing_;           // G of a subspace: n_coordinates x width
+  Array<float> mean_;             // n_columns, the bias's 0
+  Array<float> balance_;          // n_coordinates: d
   Array<float> query_square_;     // n_coordinates: mean square of the sample's coordinates
   Array<float> mean_projection_;  // P [mean; 0], width or n_coordinates
   Array<float> extra_;            // terms x width: projections of the transform's coordinates

@@ -17,19 +17,18 @@ namespace {
 constexpr uint32_t kScanLimit = 50'000;
 constexpr uint32_t kStalenessSample = 64;
 constexpr uint32_t kLevels = 2048;  // of ranking by inner product
-constexpr float kRoom = 1.25f;  // for neurons to outgrow the longest one before the next rebuild
+constexpr float kRoom = 1.25f;      // for neurons to outgrow the longest one before the next rebuild
 
 LshSpec resolve(LshSpec spec, uint32_t n_neurons) {
   if (spec.lookup == Lookup::kAuto)
-    spec.lookup = n_neurons <= kScanLimit && spec.ranking == Ranking::kSignature ? Lookup::kScan
-                                                                                 : Lookup::kTables;
+    spec.lookup = n_neurons <= kScanLimit && spec.ranking == Ranking::kSignature ? Lookup::kScan : Lookup::kTables;
   return spec;
 }
 
 }  // namespace
 
-LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, bool incremental,
-                   uint64_t seed, uint64_t layer)
+LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, bool incremental, uint64_t seed,
+                   uint64_t layer)
     : family_(n_columns, resolve(spec, n_neurons), seed, layer),
       n_neurons_(n_neurons),
       incremental_(incremental),
@@ -41,34 +40,30 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
       scale_(1),
       signature_(size_t{n_neurons} * family_.words()),
       dirty_(n_neurons) {
-  if (family_.spec().lookup == Lookup::kTables)
-    tables_ = std::make_unique<Tables>(n_neurons, spec.bits, spec.tables);
+  if (family_.spec().lookup == Lookup::kTables) tables_ = std::make_unique<Tables>(n_neurons, spec.bits, spec.tables);
 }
 
 uint64_t LshIndex::hash_row(uint32_t i, const Weights& w) {
-  float* coordinate =
-      coordinate_.empty() ? nullptr : &coordinate_[size_t{i} * family_.n_coordinates()];
-  family_.sketch_neuron(w.row(i), coordinate, &sketch_[size_t{i} * family_.width()], tail_[i],
-                        norm2_[i]);
+  float* coordinate = coordinate_.empty() ? nullptr : &coordinate_[size_t{i} * family_.n_coordinates()];
+  family_.sketch_neuron(w.row(i), coordinate, &sketch_[size_t{i} * family_.width()], tail_[i], norm2_[i]);
   return family_.sketch_cost() + family_.encode_cost();
 }
 
 void LshIndex::encode(uint32_t i, LookupScratch& scratch) {
   scratch.encode.resize(family_.width());
   norm_[i] = std::sqrt(norm2_[i]);
-  family_.encode_neuron(&sketch_[size_t{i} * family_.width()], norm2_[i], scale_[0],
-                        scratch.encode.data(), signature(i));
+  family_.encode_neuron(&sketch_[size_t{i} * family_.width()], norm2_[i], scale_[0], scratch.encode.data(),
+                        signature(i));
 }
 
 void LshIndex::encode_all(Team& team) {
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
-  team.each(n_neurons_, 64, [&](int member, size_t i) {
-    encode(static_cast<uint32_t>(i), scratch[static_cast<size_t>(member)]);
-  });
+  team.each(n_neurons_, 64,
+            [&](int member, size_t i) { encode(static_cast<uint32_t>(i), scratch[static_cast<size_t>(member)]); });
 }
 
-uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation,
-                           bool redraw, Team& team) {
+uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, bool redraw,
+                           Team& team) {
   uint64_t cost = family_.fit(sample, generation, redraw);
   cost += family_.rebalance(w.data, w.stride, w.n_rows);
   team.each(n_neurons_, 16, [&](int, size_t i) { hash_row(static_cast<uint32_t>(i), w); });
@@ -90,8 +85,7 @@ void LshIndex::derive(Team& team) {
   refill_tables();
 }
 
-uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q,
-                          LookupScratch& scratch) {
+uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q, LookupScratch& scratch) {
   const uint32_t width = family_.width(), n = family_.n_coordinates();
   const float dt = 1.f + q.mean_dot;
   active().axpy(&sketch_[size_t{i} * width], -step, q.direction.data(), width);
@@ -110,8 +104,8 @@ uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q,
   return width + (n ? 2 * n : 5) + 2 + family_.encode_cost();
 }
 
-uint64_t LshIndex::follow(uint32_t i, std::span<const std::pair<float, const Query*>> steps,
-                          const float* w, LookupScratch& scratch) {
+uint64_t LshIndex::follow(uint32_t i, std::span<const std::pair<float, const Query*>> steps, const float* w,
+                          LookupScratch& scratch) {
   const uint32_t width = family_.width(), n = family_.n_coordinates();
   float* coordinate = n ? &coordinate_[size_t{i} * n] : nullptr;
   for (const auto& [step, q] : steps) {
@@ -120,8 +114,7 @@ uint64_t LshIndex::follow(uint32_t i, std::span<const std::pair<float, const Que
     tail_[i] -= step * (1.f + q->mean_dot);
   }
   const uint32_t n_inputs = family_.n_columns() - 1;
-  norm2_[i] = n ? active().dot(coordinate, coordinate, n)
-                : active().dot(w, w, n_inputs) + tail_[i] * tail_[i];
+  norm2_[i] = n ? active().dot(coordinate, coordinate, n) : active().dot(w, w, n_inputs) + tail_[i] * tail_[i];
   encode(i, scratch);
   return steps.size() * (width + n + 1) + (n ? n : n_inputs + 1) + 1 + family_.encode_cost();
 }
@@ -148,8 +141,7 @@ uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
 
 double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   const uint32_t n = std::min(n_neurons_, kStalenessSample);
-  std::vector<float> coordinate(family_.n_coordinates()), sketch(family_.width()),
-      scratch(family_.width());
+  std::vector<float> coordinate(family_.n_coordinates()), sketch(family_.width()), scratch(family_.width());
   std::vector<uint64_t> word(family_.words());
   uint64_t changed = 0;
   for (uint32_t s = 0; s < n; s++) {
@@ -158,12 +150,10 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
     family_.sketch_neuron(w.row(i), coordinate.data(), sketch.data(), tail, norm2);
     family_.encode_neuron(sketch.data(), norm2, scale_[0], scratch.data(), word.data());
     for (uint32_t k = 0; k < family_.words(); k++)
-      changed += static_cast<uint64_t>(
-          std::popcount(word[k] ^ signature_[size_t{i} * family_.words() + k]));
+      changed += static_cast<uint64_t>(std::popcount(word[k] ^ signature_[size_t{i} * family_.words() + k]));
   }
   cost += n * (family_.sketch_cost() + family_.encode_cost());
-  return static_cast<double>(changed) /
-         (double{1} * n * family_.spec().bits * family_.spec().tables);
+  return static_cast<double>(changed) / (double{1} * n * family_.spec().bits * family_.spec().tables);
 }
 
 void LshIndex::set_scale(float scale) {
@@ -172,8 +162,7 @@ void LshIndex::set_scale(float scale) {
   const float unit = kLevels / (2.f * kRoom * std::max(scale, 1e-12f));
   cosine_.assign(family_.width() + 1, 0.f);
   for (int h = 0; h <= bits; h++)
-    cosine_[static_cast<size_t>(h)] =
-        unit * static_cast<float>(std::cos(std::numbers::pi * h / bits));
+    cosine_[static_cast<size_t>(h)] = unit * static_cast<float>(std::cos(std::numbers::pi * h / bits));
 }
 
 // Signatures tell the angle between neuron and query. A transform has made angles order inner
@@ -183,8 +172,7 @@ void LshIndex::rank_by_inner_product(const float* norm, uint32_t n, uint16_t* di
   active().rank(cosine_.data(), norm, n, kLevels, distance);
 }
 
-void LshIndex::candidates(const Query& q, uint32_t wanted, LookupScratch& s,
-                          std::vector<uint32_t>& out) const {
+void LshIndex::candidates(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
   const LshSpec& spec = family_.spec();
   const uint32_t words = family_.words();
   const bool by_length = spec.transform == Transform::kNone;
@@ -193,8 +181,8 @@ void LshIndex::candidates(const Query& q, uint32_t wanted, LookupScratch& s,
     s.distance.resize(n_neurons_);
     active().hamming(signature_.data(), words, n_neurons_, q.word.data(), s.distance.data());
     if (by_length) rank_by_inner_product(norm_.data(), n_neurons_, s.distance.data());
-    return keep_nearest(nullptr, s.distance.data(), n_neurons_, wanted,
-                        by_length ? kLevels : family_.width(), start, s, out);
+    return keep_nearest(nullptr, s.distance.data(), n_neurons_, wanted, by_length ? kLevels : family_.width(), start, s,
+                        out);
   }
   collect(q, s);
   const auto n = static_cast<uint32_t>(s.found.size());
@@ -202,19 +190,16 @@ void LshIndex::candidates(const Query& q, uint32_t wanted, LookupScratch& s,
   if (spec.ranking == Ranking::kCollisions) {
     const auto most = static_cast<uint32_t>(spec.tables);
     for (uint32_t k = 0; k < n; k++)
-      s.distance[k] =
-          static_cast<uint16_t>(most - std::min<uint32_t>(most, s.collisions[s.found[k]]));
+      s.distance[k] = static_cast<uint16_t>(most - std::min<uint32_t>(most, s.collisions[s.found[k]]));
     keep_nearest(s.found.data(), s.distance.data(), n, wanted, most, start, s, out);
   } else {
     s.norm.resize(n);
     for (uint32_t k = 0; k < n; k++) {
-      active().hamming(&signature_[size_t{s.found[k]} * words], words, 1, q.word.data(),
-                       &s.distance[k]);
+      active().hamming(&signature_[size_t{s.found[k]} * words], words, 1, q.word.data(), &s.distance[k]);
       s.norm[k] = norm_[s.found[k]];
     }
     if (by_length) rank_by_inner_product(s.norm.data(), n, s.distance.data());
-    keep_nearest(s.found.data(), s.distance.data(), n, wanted,
-                 by_length ? kLevels : family_.width(), start, s, out);
+    keep_nearest(s.found.data(), s.distance.data(), n, wanted, by_length ? kLevels : family_.width(), start, s, out);
   }
   for (const uint32_t i : s.found) s.collisions[i] = 0;
 }
@@ -239,8 +224,7 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
     for (int m = 0; m < n_masks; m++) {
       const uint32_t* slot = tables_->bucket(t, key ^ mask[m]);
       for (uint32_t k = 0; k < tables_->capacity(); k++) {
-        const uint32_t i =
-            __atomic_load_n(slot + k, __ATOMIC_RELAXED);  // another thread may be moving neurons
+        const uint32_t i = __atomic_load_n(slot + k, __ATOMIC_RELAXED);  // another thread may be moving neurons
         if (i == Tables::kEmpty) continue;
         if (s.collisions[i]++ == 0) s.found.push_back(i);
       }
@@ -251,9 +235,8 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
 // Counting selection: neurons (null: 0 .. n-1) by distance, at most `wanted`; ties at the last
 // distance are broken from a starting point that the query chooses, so that no neuron is favoured
 // for its number.
-void LshIndex::keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n,
-                            uint32_t wanted, uint32_t widest, uint64_t start, LookupScratch& s,
-                            std::vector<uint32_t>& out) const {
+void LshIndex::keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted,
+                            uint32_t widest, uint64_t start, LookupScratch& s, std::vector<uint32_t>& out) const {
   out.resize(std::min(n, wanted) + 1);  // one more: the loop writes before it knows whether to keep
   const auto id = [&](uint32_t k) { return neuron ? neuron[k] : k; };
   s.histogram.assign(widest + 1, 0);
@@ -277,8 +260,8 @@ void LshIndex::keep_nearest(const uint32_t* neuron, const uint16_t* distance, ui
 }
 
 size_t LshIndex::bytes() const {
-  return sketch_.bytes() + coordinate_.bytes() + 2 * norm2_.bytes() + tail_.bytes() +
-         signature_.bytes() + dirty_.bytes() + family_.bytes() + (tables_ ? tables_->bytes() : 0);
+  return sketch_.bytes() + coordinate_.bytes() + 2 * norm2_.bytes() + tail_.bytes() + signature_.bytes() +
+         dirty_.bytes() + family_.bytes() + (tables_ ? tables_->bytes() : 0);
 }
 
 }  // namespace hashgrad

@@ -34,26 +34,24 @@ struct LookupScratch {
 
 class LshIndex {
  public:
-  LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, bool incremental,
-           uint64_t seed, uint64_t layer);
+  LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, bool incremental, uint64_t seed,
+           uint64_t layer);
 
   // Everything anew: mean and subspace from the sample, sketches and signatures from the weights.
   // Returns its cost. `generation` names the draw of a subspace; without `redraw` the first one
   // stays.
-  uint64_t rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, bool redraw,
-                   Team& team);
+  uint64_t rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, bool redraw, Team& team);
   // Up to n neurons whose signatures are nearest to the query's (or collide with it most), in no
   // order that means anything.
-  void candidates(const Query& q, uint32_t n, LookupScratch& scratch,
-                  std::vector<uint32_t>& out) const;
+  void candidates(const Query& q, uint32_t n, LookupScratch& scratch, std::vector<uint32_t>& out) const;
 
   // After [w_i; b_i] -= step * [x; 1] for the query's input x, with which w_i had the product wx:
   // move its sketch and bits. Returns the multiplications it took.
   uint64_t follow(uint32_t neuron, float step, float wx, const Query& q, LookupScratch& scratch);
   // The same for the sum of several such steps, taken at once, after which the row is w
   // (batch-synchronous); tables are left to move_in_tables.
-  uint64_t follow(uint32_t neuron, std::span<const std::pair<float, const Query*>> steps,
-                  const float* w, LookupScratch& scratch);
+  uint64_t follow(uint32_t neuron, std::span<const std::pair<float, const Query*>> steps, const float* w,
+                  LookupScratch& scratch);
   void move_in_tables(int table, std::span<const uint32_t> neurons);
 
   void mark(uint32_t neuron) { dirty_[neuron] = 1; }
@@ -61,14 +59,12 @@ class LshIndex {
 
   void refill_tables();     // from signatures, in the neurons' order
   void derive(Team& team);  // signatures and tables from loaded sketches
-  double staleness(const Weights& w, uint64_t& cost)
-      const;  // share of bits that would change if hashed anew, on a sample
+  double staleness(const Weights& w,
+                   uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
   // Multiplications of ranking: one a neuron where its length counts. (Those met in tables are
   // fewer; this is the bound.)
-  uint64_t ranking_cost() const {
-    return family_.spec().transform == Transform::kNone ? n_neurons_ : 0;
-  }
+  uint64_t ranking_cost() const { return family_.spec().transform == Transform::kNone ? n_neurons_ : 0; }
   bool incremental() const { return incremental_; }
   const HashFamily& family() const { return family_; }
   HashFamily& family() { return family_; }
@@ -89,9 +85,8 @@ class LshIndex {
   uint64_t hash_row(uint32_t i, const Weights& w);
   void encode_all(Team& team);
   void collect(const Query& q, LookupScratch& scratch) const;
-  void keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted,
-                    uint32_t widest, uint64_t start, LookupScratch& scratch,
-                    std::vector<uint32_t>& out) const;
+  void keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted, uint32_t widest,
+                    uint64_t start, LookupScratch& scratch, std::vector<uint32_t>& out) const;
 
   HashFamily family_;
   uint32_t n_neurons_;

@@ -31,11 +31,9 @@ class ProbeSequence {
       for (int j = 0; j <= best.last; j++)
         if (best.members >> j & 1) flips |= 1u << order_[j];
       mask[written++] = flips;
-      if (best.last + 1 <
-          bits_) {  // shift the last member, or expand by its successor: every set comes up once
+      if (best.last + 1 < bits_) {  // shift the last member, or expand by its successor: every set comes up once
         const int next = best.last + 1;
-        push({best.cost - cost_[best.last] + cost_[next],
-              (best.members ^ 1u << best.last) | 1u << next, next});
+        push({best.cost - cost_[best.last] + cost_[next], (best.members ^ 1u << best.last) | 1u << next, next});
         push({best.cost + cost_[next], best.members | 1u << next, next});
       }
     }

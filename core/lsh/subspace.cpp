@@ -28,15 +28,13 @@ void orthonormalise(float* q, uint32_t n, uint32_t width, uint32_t rank) {
     }
     double norm = 0;
     for (uint32_t j = 0; j < n; j++) norm += double{q[j * width + c]} * q[j * width + c];
-    const float scale =
-        norm > 1e-10 * before && norm > 0 ? static_cast<float>(1.0 / std::sqrt(norm)) : 0.f;
+    const float scale = norm > 1e-10 * before && norm > 0 ? static_cast<float>(1.0 / std::sqrt(norm)) : 0.f;
     for (uint32_t j = 0; j < n; j++) q[j * width + c] *= scale;
   }
 }
 
-Array<float> principal_subspace(std::span<const Row> sample, const Array<float>& mean,
-                                uint32_t n_columns, uint32_t rank, uint32_t width, Random& random,
-                                uint64_t& cost) {
+Array<float> principal_subspace(std::span<const Row> sample, const Array<float>& mean, uint32_t n_columns,
+                                uint32_t rank, uint32_t width, Random& random, uint64_t& cost) {
   const Kernels& k = active();
   const uint32_t n = n_columns - 1;
   Array<float> q(size_t{n_columns} * width), next(q.size());
@@ -54,8 +52,7 @@ Array<float> principal_subspace(std::span<const Row> sample, const Array<float>&
     for (const Row& x : sample) {
       k.project(q.data(), width, x, image.data());  // the bias row of q is zero
       for (uint32_t c = 0; c < width; c++) image[c] -= offset[c], total[c] += image[c];
-      for (uint32_t e = 0; e + 1 < x.n; e++)
-        k.axpy(&next[size_t{x.index[e]} * width], x.value[e], image.data(), width);
+      for (uint32_t e = 0; e + 1 < x.n; e++) k.axpy(&next[size_t{x.index[e]} * width], x.value[e], image.data(), width);
       cost += 2 * uint64_t{x.n} * width;
     }
     for (uint32_t j = 0; j < n; j++) k.axpy(&next[j * width], -mean[j], total.data(), width);

@@ -10,17 +10,12 @@ namespace {
 constexpr uint32_t kMoving = Tables::kEmpty - 1;
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-std::atomic_ref<uint32_t> atomic(uint32_t& x) {
-  return std::atomic_ref<uint32_t>(x);
-}
+std::atomic_ref<uint32_t> atomic(uint32_t& x) { return std::atomic_ref<uint32_t>(x); }
 
 }  // namespace
 
 Tables::Tables(uint32_t n_neurons, int bits, int tables)
-    : n_neurons_(n_neurons),
-      bits_(bits),
-      tables_(tables),
-      place_(size_t{n_neurons} * static_cast<size_t>(tables)) {
+    : n_neurons_(n_neurons), bits_(bits), tables_(tables), place_(size_t{n_neurons} * static_cast<size_t>(tables)) {
   place_.fill(kEmpty);
 }
 
@@ -38,8 +33,7 @@ void Tables::rebuild(const uint64_t* signatures, size_t words) {
   uint32_t most = 0;
   for (int t = 0; t < tables_; t++) {
     std::fill(load.begin(), load.end(), 0);
-    for (uint32_t i = 0; i < n_neurons_; i++)
-      most = std::max(most, ++load[key(t, signatures + i * words)]);
+    for (uint32_t i = 0; i < n_neurons_; i++) most = std::max(most, ++load[key(t, signatures + i * words)]);
   }
   // of the signatures alone, not of what the tables were before: a resumed run must find the same
   // ones
@@ -69,8 +63,7 @@ void Tables::move(int table, uint32_t neuron, const uint64_t* signature) {
   if (seen == kMoving || (seen != kEmpty && seen / capacity_ == to)) return;
   const uint32_t from = atomic(place).exchange(kMoving);
   if (from == kMoving) return;
-  if (from != kEmpty)
-    atomic(slots_[(static_cast<size_t>(table) << bits_) * capacity_ + from]).store(kEmpty);
+  if (from != kEmpty) atomic(slots_[(static_cast<size_t>(table) << bits_) * capacity_ + from]).store(kEmpty);
   insert(table, neuron, to);
 }
 
@@ -78,15 +71,12 @@ std::vector<uint32_t> Tables::load_histogram() const {
   std::vector<uint32_t> histogram(capacity_ + 1);
   for (size_t b = 0; capacity_ && b < slots_.size() / capacity_; b++) {
     const uint32_t* bucket = &slots_[b * capacity_];
-    histogram[static_cast<size_t>(
-        std::count_if(bucket, bucket + capacity_, [](uint32_t i) { return i != kEmpty; }))]++;
+    histogram[static_cast<size_t>(std::count_if(bucket, bucket + capacity_, [](uint32_t i) { return i != kEmpty; }))]++;
   }
   while (histogram.size() > 1 && histogram.back() == 0) histogram.pop_back();
   return histogram;
 }
 
-uint64_t Tables::overflow() const {
-  return static_cast<uint64_t>(std::count(place_.begin(), place_.end(), kEmpty));
-}
+uint64_t Tables::overflow() const { return static_cast<uint64_t>(std::count(place_.begin(), place_.end(), kEmpty)); }
 
 }  // namespace hashgrad

@@ -15,8 +15,7 @@ namespace hashgrad {
 
 class Tables {
  public:
-  static constexpr uint32_t kEmpty =
-      ~0u;  // a slot without neuron, or a neuron without slot (its bucket was full)
+  static constexpr uint32_t kEmpty = ~0u;  // a slot without neuron, or a neuron without slot (its bucket was full)
 
   Tables(uint32_t n_neurons, int bits, int tables);
 
@@ -35,9 +34,8 @@ class Tables {
   int bits() const { return bits_; }
   size_t bytes() const { return slots_.bytes() + place_.bytes(); }
 
-  std::vector<uint32_t> load_histogram()
-      const;                  // [load] = number of buckets with that many neurons
-  uint64_t overflow() const;  // places (neuron, table) that found their bucket full
+  std::vector<uint32_t> load_histogram() const;  // [load] = number of buckets with that many neurons
+  uint64_t overflow() const;                     // places (neuron, table) that found their bucket full
 
  private:
   void insert(int table, uint32_t neuron, uint32_t key);

@@ -35,9 +35,7 @@ inline float transform_bound(Transform t) {
   return t == Transform::kSignAlsh ? 0.75f : t == Transform::kL2Alsh ? 0.83f : 1.f;
 }
 
-inline float transform_query(Transform t) {
-  return t == Transform::kL2Alsh ? 0.5f : 0.f;
-}
+inline float transform_query(Transform t) { return t == Transform::kL2Alsh ? 0.5f : 0.f; }
 
 // norm2: squared norm of the scaled neuron. Between rebuilds a neuron may outgrow the bound; it is
 // then taken at it.

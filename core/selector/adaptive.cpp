@@ -14,8 +14,8 @@ class Adaptive final : public Selector {
  public:
   explicit Adaptive(const LayerSpec& spec) : alpha_(spec.alpha), beta_(spec.beta) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch&,
-              ActiveSet& out, Counts& counts) const override {
+  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch&, ActiveSet& out,
+              Counts& counts) const override {
     evaluate_all(x, w, out);
     counts.query += uint64_t{w.n_rows} * 3;  // alpha * z, exp, division
     counts.candidates += w.n_rows;
@@ -28,8 +28,7 @@ class Adaptive final : public Selector {
     Random random(ask.seed, Purpose::kDropout, ask.layer, ask.step);
     size_t kept = 0;
     for (uint32_t i = 0; i < w.n_rows; i++)
-      if (random.uniform() < probability(out.z[i]))
-        out.id[kept] = i, out.z[kept] = out.z[i], kept++;
+      if (random.uniform() < probability(out.z[i])) out.id[kept] = i, out.z[kept] = out.z[i], kept++;
     out.id.resize(kept);
     out.z.resize(kept);
     const uint32_t again = add_forced(x, w, ask.forced, out);
@@ -45,8 +44,6 @@ class Adaptive final : public Selector {
 
 }  // namespace
 
-std::unique_ptr<Selector> make_adaptive(const LayerSpec& spec) {
-  return std::make_unique<Adaptive>(spec);
-}
+std::unique_ptr<Selector> make_adaptive(const LayerSpec& spec) { return std::make_unique<Adaptive>(spec); }
 
 }  // namespace hashgrad

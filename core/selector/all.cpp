@@ -17,8 +17,6 @@ class All final : public Selector {
 
 }  // namespace
 
-std::unique_ptr<Selector> make_all() {
-  return std::make_unique<All>();
-}
+std::unique_ptr<Selector> make_all() { return std::make_unique<All>(); }
 
 }  // namespace hashgrad

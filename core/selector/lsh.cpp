@@ -11,21 +11,20 @@ class Lsh final : public Selector {
  public:
   Lsh(const LayerSpec& spec, std::unique_ptr<LshIndex> index)
       : n_kept_(spec.n_kept()),
-        n_candidates_(static_cast<uint32_t>(std::min(
-            double{1} * spec.n_outputs, std::ceil(double{spec.lsh.candidates} * n_kept_)))),
+        n_candidates_(static_cast<uint32_t>(
+            std::min(double{1} * spec.n_outputs, std::ceil(double{spec.lsh.candidates} * n_kept_)))),
         index_(std::move(index)),
         exact_(make_winner_take_all(spec)) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query& query, SelectScratch& scratch,
-              ActiveSet& out, Counts& counts) const override {
+  void select(const Row& x, const Weights& w, const Ask& ask, Query& query, SelectScratch& scratch, ActiveSet& out,
+              Counts& counts) const override {
     if (ask.exact) return exact_->select(x, w, ask, query, scratch, out, counts);
     index_->family().hash_query(x, query);
     counts.query += index_->family().query_cost(x) + index_->ranking_cost();
     index_->candidates(query, n_candidates_, scratch.lookup, out.id);
     const size_t evaluated = out.id.size();
     out.z.resize(evaluated);
-    active().dot_rows(w.data, w.stride, out.id.data(), static_cast<uint32_t>(evaluated), x,
-                      out.z.data());
+    active().dot_rows(w.data, w.stride, out.id.data(), static_cast<uint32_t>(evaluated), x, out.z.data());
     keep_largest(n_kept_, scratch, out);
     counts.rerank += (evaluated - out.id.size()) * x.cost();
     const uint32_t added = add_forced(x, w, ask.forced, out);

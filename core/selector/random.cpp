@@ -14,10 +14,9 @@ class RandomChoice final : public Selector {
  public:
   explicit RandomChoice(const LayerSpec& spec) : n_kept_(spec.n_kept()) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch,
-              ActiveSet& out, Counts& counts) const override {
-    out.uniform_gain =
-        ask.training ? 1.f : static_cast<float>(n_kept_) / static_cast<float>(w.n_rows);
+  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch, ActiveSet& out,
+              Counts& counts) const override {
+    out.uniform_gain = ask.training ? 1.f : static_cast<float>(n_kept_) / static_cast<float>(w.n_rows);
     if (!ask.training) {
       evaluate_all(x, w, out);
     } else {
@@ -49,8 +48,6 @@ class RandomChoice final : public Selector {
 
 }  // namespace
 
-std::unique_ptr<Selector> make_random(const LayerSpec& spec) {
-  return std::make_unique<RandomChoice>(spec);
-}
+std::unique_ptr<Selector> make_random(const LayerSpec& spec) { return std::make_unique<RandomChoice>(spec); }
 
 }  // namespace hashgrad

@@ -35,19 +35,16 @@ void keep_largest(uint32_t n, SelectScratch& scratch, ActiveSet& set) {
   }
   scratch.order.resize(set.id.size());
   for (size_t k = 0; k < set.id.size(); k++) scratch.order[k] = sort_key(set.z[k], set.id[k]);
-  std::nth_element(scratch.order.begin(), scratch.order.begin() + (n - 1), scratch.order.end(),
-                   std::greater<>());
+  std::nth_element(scratch.order.begin(), scratch.order.begin() + (n - 1), scratch.order.end(), std::greater<>());
   const uint64_t last = scratch.order[n - 1];
   size_t kept = 0;
   for (size_t k = 0; k < set.id.size(); k++)
-    if (sort_key(set.z[k], set.id[k]) >= last)
-      set.id[kept] = set.id[k], set.z[kept] = set.z[k], kept++;
+    if (sort_key(set.z[k], set.id[k]) >= last) set.id[kept] = set.id[k], set.z[kept] = set.z[k], kept++;
   set.id.resize(kept);
   set.z.resize(kept);
 }
 
-uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced,
-                    ActiveSet& set) {
+uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced, ActiveSet& set) {
   uint32_t added = 0;
   for (const int32_t label : forced) {
     const auto i = static_cast<uint32_t>(label);

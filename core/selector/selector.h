@@ -42,8 +42,8 @@ class Selector {
   virtual ~Selector() = default;
   // Fills `out` with neurons and their exact z, and counts what that took. `query` keeps the
   // input's hash, if any.
-  virtual void select(const Row& x, const Weights& w, const Ask& ask, Query& query,
-                      SelectScratch& scratch, ActiveSet& out, Counts& counts) const = 0;
+  virtual void select(const Row& x, const Weights& w, const Ask& ask, Query& query, SelectScratch& scratch,
+                      ActiveSet& out, Counts& counts) const = 0;
   virtual LshIndex* index() { return nullptr; }
 };
 
@@ -58,7 +58,6 @@ void evaluate_all(const Row& x, const Weights& w, ActiveSet& out);
 void keep_largest(uint32_t n, SelectScratch& scratch,
                   ActiveSet& set);  // by z, lower number first among equals
 // Adds the forced neurons that are missing, evaluated; returns how many.
-uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced,
-                    ActiveSet& set);
+uint32_t add_forced(const Row& x, const Weights& w, std::span<const int32_t> forced, ActiveSet& set);
 
 }  // namespace hashgrad

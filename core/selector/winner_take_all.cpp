@@ -10,8 +10,8 @@ class WinnerTakeAll final : public Selector {
  public:
   explicit WinnerTakeAll(const LayerSpec& spec) : n_kept_(spec.n_kept()) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch,
-              ActiveSet& out, Counts& counts) const override {
+  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch, ActiveSet& out,
+              Counts& counts) const override {
     evaluate_all(x, w, out);
     keep_largest(n_kept_, scratch, out);
     const uint32_t again = add_forced(x, w, ask.forced, out);
@@ -26,8 +26,6 @@ class WinnerTakeAll final : public Selector {
 
 }  // namespace
 
-std::unique_ptr<Selector> make_winner_take_all(const LayerSpec& spec) {
-  return std::make_unique<WinnerTakeAll>(spec);
-}
+std::unique_ptr<Selector> make_winner_take_all(const LayerSpec& spec) { return std::make_unique<WinnerTakeAll>(spec); }
 
 }  // namespace hashgrad
