@@ -1,0 +1,90 @@
+# Needs Python >= 3.10, make and a C++20 compiler; everything else goes into .venv by itself.
+#
+#   make demo       train on 5 % of the neurons beside the dense network, on real data where there is some
+#   make test       the test suite, with the doctests
+#   make lint       formats, rules, types and spelling
+#   make sanitize   the C++ core's tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make format     rewrite the sources in the project's format
+#   make clean      remove everything that make made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SANITIZE := build/sanitize
+# Python itself leaks at exit; memory that cannot be had is refused to the caller, as without a sanitizer.
+ASAN := detect_leaks=0:allocator_may_return_null=1:strict_init_order=1
+
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+# Without isolation the compiler's folder survives between installs: a changed file recompiles alone.
+PROJECT_INSTALL := $(PIP_INSTALL) --no-build-isolation --check-build-dependencies
+BUILD_TOOLS := scikit-build-core nanobind cmake ninja
+
+CORE := $(wildcard core/* core/*/*)
+BUILD_FILES := pyproject.toml CMakeLists.txt $(CORE)
+CPP := $(filter %.cpp %.h %.inl,$(CORE))
+PY := src tests examples
+WORDS := $(PY) core README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
+
+# Tests that reach the core; the others would only run more Python under the sanitizers.
+CORE_TESTS := $(filter-out $(addprefix tests/test_,cli% datasets% demo% estimators% progress% readme%), \
+	$(wildcard tests/test_*.py))
+
+.PHONY: demo test lint sanitize format clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+demo: $(VENV)/.core
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.core $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.core $(VENV)/.test $(VENV)/.dev
+	$(BIN)/ruff format --check $(PY)
+	$(BIN)/ruff check $(PY)
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/codespell $(WORDS)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format $(PY)
+	$(BIN)/ruff check --fix $(PY)
+	$(BIN)/clang-format -i $(CPP)
+
+sanitize: $(SANITIZE)/.core
+	ASAN_OPTIONS=$(ASAN) UBSAN_OPTIONS=print_stacktrace=1 \
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	$(SANITIZE)/venv/bin/python -m pytest -m "not slow" $(CORE_TESTS)
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/hashgrad/_core.pyi
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment and what builds the core.
+$(VENV)/.tools:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "hashgrad needs Python 3.10 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) --upgrade pip
+	$(BIN)/python $(PIP_INSTALL) $(BUILD_TOOLS)
+	touch $@
+
+# The package itself: edits of Python files count at once, edits of the core at the next make.
+$(VENV)/.core: $(VENV)/.tools $(BUILD_FILES)
+	@echo "building the C++ core (a minute the first time)"
+	$(BIN)/python $(PROJECT_INSTALL) -e .
+	cp "$$($(BIN)/python -c 'import hashgrad._core as c, pathlib; print(pathlib.Path(c.__file__).parent)')/_core.pyi" src/hashgrad/
+	touch $@
+
+# What tests and linters need besides.
+$(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml | $(VENV)/.core
+	$(BIN)/python $(PROJECT_INSTALL) -e '.[$*]'
+	touch $@
+
+# A second build of the core, in an environment of its own, with every check compiled in.
+$(SANITIZE)/.core: $(BUILD_FILES)
+	test -d $(SANITIZE)/venv || $(PYTHON) -m venv $(SANITIZE)/venv
+	$(SANITIZE)/venv/bin/python $(PIP_INSTALL) --upgrade pip
+	$(SANITIZE)/venv/bin/python $(PIP_INSTALL) $(BUILD_TOOLS)
+	HASHGRAD_SANITIZE=ON $(SANITIZE)/venv/bin/python $(PROJECT_INSTALL) \
+		-C build-dir=$(SANITIZE)/cmake -e '.[test]'
+	touch $@

@@ -1,0 +1,85 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cli_help import caller
+from hashgrad import cli
+
+README = Path(__file__).parent.parent / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+
+
+PYTHON = blocks("python")
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in blocks("console")
+    for line in block.splitlines()
+    if line.startswith("$ hashgrad ")
+]
+
+
+def test_there_is_something_to_check() -> None:
+    assert PYTHON
+    assert COMMANDS
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_the_python_examples_run_and_print_what_their_comments_say(
+    code: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, str(README), "exec"), {})
+    printed = [float(number) for number in re.findall(r"\d\.\d+", capsys.readouterr().out)]
+    promised = [float(number) for number in re.findall(r"# .*?(\d\.\d+)", code)]
+    assert promised
+    for number in promised:
+        # The last digits depend on the instruction set.
+        assert any(abs(number - other) <= 0.02 for other in printed), (number, printed)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_have_the_options_shown(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)[1:]
+    ran: list[str] = []
+    for module, name in ((cli.train, "load_data"), (cli.predict, "hashgrad"), (cli.about, "files")):
+        monkeypatch.setattr(module, name, Stop(ran))
+    answer = caller(capsys)(*words)
+    assert answer.code == 0 or ran == ["reached"], answer
+
+
+class Stop:
+    """Stands where a command starts to work: its options have been understood by then."""
+
+    def __init__(self, ran: list[str]) -> None:
+        self.ran = ran
+
+    def __getattr__(self, name: str) -> object:
+        return self
+
+    def __call__(self, *arguments: object, **settings: object) -> None:
+        self.ran.append("reached")
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT))
+def test_links_to_files_lead_somewhere(target: str) -> None:
+    assert (README.parent / target).exists()
