@@ -72,12 +72,7 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
                   std::optional<In<float, 1>> example_weights, std::optional<In<float, 1>> output_weights,
                   In<uint32_t, 1> sample) {
   check_ready(net, batch);
-  rule(targets.n_rows == batch.n_rows, "X and y must have equally many rows, got " + std::to_string(batch.n_rows) +
-                                           " and " + std::to_string(targets.n_rows));
-  rule(targets.n_outputs == net.n_outputs(), "y must be for n_outputs = " + std::to_string(net.n_outputs()) +
-                                                 " outputs, got " + std::to_string(targets.n_outputs));
-  rule((targets.value != nullptr) == (net.loss() == Loss::kSquared),
-       "y must hold values for the squared loss and labels for the others");
+  check_targets(net, batch, targets);
   rule(!example_weights || example_weights->shape(0) == batch.n_rows, "example_weights must have one weight a row");
   rule(!output_weights || output_weights->shape(0) == net.n_outputs(), "output_weights must have one weight an output");
   TrainingJob job;
@@ -168,6 +163,7 @@ nb::dict tensors(nb::handle self) {
 }
 
 nb::list tables(Network& net) {
+  const std::shared_lock reading(net.mutex());
   nb::list out;
   for (size_t l = 0; l < net.layers().size(); l++) {
     nb::dict d;
@@ -320,7 +316,11 @@ void bind_network(nb::module_& m) {
       .def("sync_after_load", [](Network& net) { net.derive_after_load(1); })
       .def("state", &Network::state)
       .def("set_state", &Network::set_state, "state"_a)
-      .def("ledger", [](Network& net) { return ledger_dict(net.ledger()); })
+      .def("ledger",
+           [](Network& net) {
+             const std::shared_lock reading(net.mutex());
+             return ledger_dict(net.ledger());
+           })
       .def("set_ledger", &set_ledger, "ledger"_a)
       .def("reset_ledger", [](Network& net) { net.ledger() = {0, std::vector<Counts>(net.layers().size())}; })
       .def("prediction_ledger", [](Network& net) { return ledger_dict(net.prediction_ledger()); })

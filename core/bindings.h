@@ -59,6 +59,15 @@ inline void check_ready(const Network& net, const Batch& batch) {
   if (!net.built()) throw std::runtime_error("the hash index is not built yet: call build() or train first");
 }
 
+inline void check_targets(const Network& net, const Batch& batch, const Targets& targets) {
+  rule(targets.n_rows == batch.n_rows, "X and y must have equally many rows, got " + std::to_string(batch.n_rows) +
+                                           " and " + std::to_string(targets.n_rows));
+  rule(targets.n_outputs == net.n_outputs(), "y must be for n_outputs = " + std::to_string(net.n_outputs()) +
+                                                 " outputs, got " + std::to_string(targets.n_outputs));
+  rule((targets.value != nullptr) == (net.loss() == Loss::kSquared),
+       "y must hold values for the squared loss and labels for the others");
+}
+
 void bind_study(nb::module_& m);  // bindings_study.cpp
 
 }  // namespace hashgrad

@@ -8,7 +8,8 @@ namespace {
 // One training example's walk, for tests: what was selected, and the deltas that follow from it.
 nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uint32_t row, uint64_t step) {
   check_ready(net, batch);
-  rule(row < batch.n_rows && batch.n_rows == targets.n_rows, "row must be a row of X and y");
+  check_targets(net, batch, targets);
+  rule(row < batch.n_rows, "row must be a row of X");
   Worker w(net.layers());
   w.walk.input.assign(batch, row);
   Ask ask;
@@ -52,7 +53,7 @@ struct PyFamily {
       buffers.push_back(std::make_unique<RowBuffer>(family.n_columns()));
       rows.push_back(buffers.back()->assign(sample, i));
     }
-    family.fit(rows, 0, true);
+    family.fit(rows, 0);
   }
   Out<uint8_t> unpack(const std::vector<uint64_t>& words, size_t n) const {
     std::vector<uint8_t> out(n * bits);
@@ -81,7 +82,8 @@ struct PyFamily {
       std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
       row.back() = bias.data()[i];
       float tail, norm2;
-      family.sketch_neuron(row.data(), coordinate.data(), sketch.data(), tail, norm2);
+      family.project_neuron(row.data(), coordinate.data(), sketch.data(), tail);
+      family.finish_neuron(row.data(), tail, coordinate.data(), sketch.data(), norm2);
       family.encode_neuron(sketch.data(), norm2, scale, scratch.data(), &words[i * family.words()]);
     }
     return unpack(words, v.shape(0));

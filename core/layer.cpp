@@ -132,9 +132,19 @@ float Layer::row_factor(uint32_t i, float gradient_norm2, const Rate& rate) {
   return rate.rate / (std::sqrt(row_square_[i]) + optimizer_.epsilon);
 }
 
+// One row moves against a * x, where `factor` is what row_factor gave.
+void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts) {
+  const bool decays = optimizer_.l2 > 0.f;
+  Step step = rate.step;
+  step.bias_column = n_columns_ - 1;
+  if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
+  const size_t at = stride_ * i;
+  active().update[decays][static_cast<size_t>(rate.kind)](&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
+                                                          moment2_.empty() ? nullptr : &moment2_[at], a, x, step);
+  counts.update += x.cost() * update_cost(rate.kind, decays);
+}
+
 void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch, Counts& counts) {
-  const auto step_row = active().update[static_cast<size_t>(rate.kind)];
-  const uint64_t cost = x.cost() * update_cost(rate.kind, optimizer_.l2 > 0.f);
   LshIndex* index = selector_->index();
   float x_norm2 = 0.f;
   if (rate.kind == Optimizer::kRowAdagrad) {
@@ -145,15 +155,9 @@ void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& 
     const float delta = trace.delta[k];
     if (delta == 0.f) continue;
     const uint32_t i = trace.active.id[k];
-    const size_t at = stride_ * i;
     const float factor = row_factor(i, delta * delta * x_norm2, rate);
-    Step step = rate.step;
-    step.bias_column = n_columns_ - 1;
-    if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
-    const float bias = weight_[at + n_columns_ - 1];
-    step_row(&weight_[at], moment1_.empty() ? nullptr : &moment1_[at], moment2_.empty() ? nullptr : &moment2_[at],
-             factor * delta, x, step);
-    counts.update += cost;
+    const float bias = weight_[stride_ * i + n_columns_ - 1];
+    step_row(i, factor * delta, factor, x, rate, counts);
     if (!index) continue;
     if (index->incremental())
       counts.rehash += index->follow(i, factor * delta, trace.active.z[k] - bias, trace.query, scratch.select.lookup);
@@ -201,20 +205,14 @@ void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, 
     counts.update += row.cost();
   }
   const float factor = row_factor(i, norm2, rate);
-  Step step = rate.step;
-  step.bias_column = n_columns_ - 1;
-  if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
-  const size_t at = stride_ * i;
-  active().update[static_cast<size_t>(rate.kind)](&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
-                                                  moment2_.empty() ? nullptr : &moment2_[at], factor, row, step);
-  counts.update += row.cost() * update_cost(rate.kind, optimizer_.l2 > 0.f);
+  step_row(i, factor, factor, row, rate, counts);
   LshIndex* index = selector_->index();
   if (!index) return;
   if (!index->incremental()) return index->mark(i);
   scratch.steps.clear();
   for (const Contribution& c : contributions)
     scratch.steps.emplace_back(factor * c.trace->delta[c.position], &c.trace->query);
-  counts.rehash += index->follow(i, scratch.steps, &weight_[at], scratch.select.lookup);
+  counts.rehash += index->follow(i, scratch.steps, &weight_[stride_ * i], scratch.select.lookup);
 }
 
 size_t Layer::bytes() {

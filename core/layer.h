@@ -78,6 +78,7 @@ class Layer {
   size_t bytes();
 
  private:
+  void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
   float row_factor(uint32_t i, float gradient_norm2, const Rate& rate);
 
   LayerSpec spec_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace hashgrad {
 
@@ -70,6 +71,7 @@ void Network::update(Walk& walk, const Rate& rate, Scratch& scratch, std::vector
 
 void Network::predict(const Batch& batch, bool exact, int threads,
                       const std::function<void(uint64_t, const ActiveSet&)>& take) {
+  const std::shared_lock reading(mutex_);
   std::vector<std::unique_ptr<Worker>> workers;
   {
     const std::lock_guard lock(pool_mutex_);
@@ -107,8 +109,9 @@ void Network::scores(const Batch& batch, bool exact, int threads, float* out) {
 
 void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score) {
   predict(batch, exact, threads, [&](uint64_t row, const ActiveSet& active) {
-    std::vector<uint32_t> order(active.id.size());
-    for (uint32_t j = 0; j < order.size(); j++) order[j] = j;
+    static thread_local std::vector<uint32_t> order;
+    order.resize(active.id.size());
+    std::iota(order.begin(), order.end(), 0u);
     const size_t found = std::min<size_t>(k, order.size());
     std::partial_sort(order.begin(), order.begin() + static_cast<long>(found), order.end(),
                       [&](uint32_t a, uint32_t b) {
@@ -122,6 +125,7 @@ void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int3
 }
 
 std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t> rows) {
+  const std::shared_lock reading(mutex_);
   std::vector<Recall> result(layers_.size(), Recall{0.0, 0.0});
   Worker w(layers_);
   ActiveSet exact;
@@ -205,12 +209,14 @@ void Network::set_state(const std::map<std::string, double>& s) {
 }
 
 void Network::derive_after_load(int threads) {
+  const std::unique_lock writing(mutex_);
   Team team(threads);
   for (Layer& layer : layers_)
     if (layer.index() && built_) layer.index()->derive(team);
 }
 
 void Network::end_epoch() {
+  const std::unique_lock writing(mutex_);
   for (Layer& layer : layers_)
     if (layer.index()) layer.index()->refill_tables();
 }

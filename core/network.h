@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -97,6 +98,9 @@ class Network {
   Ledger& ledger() { return ledger_; }
   Ledger& prediction_ledger() { return prediction_ledger_; }
 
+ public:
+  std::shared_mutex& mutex() const { return mutex_; }
+
  private:
   const Row& input_of(Walk& walk, size_t layer) const;
   Ask ask_of(bool training, uint64_t step) const;
@@ -135,6 +139,13 @@ class Network {
   Ledger ledger_, prediction_ledger_;
   std::vector<std::unique_ptr<Worker>> workers_;  // of training
   std::vector<std::unique_ptr<Walk>> walks_;      // of a batch
+  std::vector<float> batch_loss_;
+  std::vector<size_t> start_, fill_;  // of a layer's neurons in contributions_
+  std::vector<uint32_t> touched_;
+  std::vector<Layer::Contribution> contributions_;
+  // Training takes it alone, a call at a time; any number of callers predict or look on together in between. Taken
+  // without the GIL, or a trainer that waits for it and a reader that waits for this would wait for ever.
+  mutable std::shared_mutex mutex_;
   std::mutex pool_mutex_;
   std::vector<std::unique_ptr<Worker>> pool_;  // of prediction, which many callers may do at once
 };

@@ -8,7 +8,7 @@
 namespace hashgrad {
 
 // The non-zero entries of [x; 1]: the bias is a weight like any other, the last column of its row,
-// and its input is 1. When the cache lines that hold a non-zero are at least half full (`dense`
+// and its input is 1. When the cache lines that hold a non-zero are at least three quarters full (`dense`
 // set), rows of weights are read by whole blocks of 16 columns, contiguous; otherwise entry by
 // entry. Gathering one column from each line costs the same memory traffic as reading the lines
 // whole, so it pays only when most lines stay untouched.

@@ -38,7 +38,7 @@ class RowBuffer {
     return finish();
   }
 
-  // Adds the bias's 1 and settles how the row is read: by blocks if they are at least half full.
+  // Adds the bias's 1 and settles how the row is read: by blocks if they are at least three quarters full.
   const Row& finish() {
     push(n_columns_ - 1, 1.f);
     for (const uint32_t b : block_) std::fill_n(&dense_[size_t{b} * kBlock], kBlock, 0.f);  // what the last row left

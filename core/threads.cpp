@@ -1,6 +1,9 @@
 #include "threads.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 
 #ifdef __linux__
 #include <sched.h>
@@ -17,10 +20,19 @@ int hardware_threads() {
 }
 
 Team::Team(int size) {
-  for (int i = 1; i < size; i++) threads_.emplace_back([this, i] { member(i); });
+  try {
+    for (int i = 1; i < size; i++) threads_.emplace_back([this, i] { member(i); });
+  } catch (const std::system_error& error) {  // the system gives no more threads
+    const size_t got = threads_.size() + 1;
+    dismiss();
+    throw std::runtime_error("threads: the system started " + std::to_string(got) + " of " + std::to_string(size) +
+                             " (" + error.what() + ")");
+  }
 }
 
-Team::~Team() {
+Team::~Team() { dismiss(); }
+
+void Team::dismiss() {
   stop_ = true;
   round_.fetch_add(1);
   round_.notify_all();

@@ -29,6 +29,7 @@ class Team {
 
  private:
   void member(int index);
+  void dismiss();
   void guarded(int index);
 
   std::vector<std::thread> threads_;

@@ -9,8 +9,12 @@
 namespace hashgrad {
 
 namespace {
+// Losses are summed on a grid of 2^-24: sums of doubles are then exact, whatever the order and the grouping, and a
+// history does not depend on how the epoch was cut into calls.
+double on_grid(float loss) { return std::nearbyint(double{loss} * 0x1p24) * 0x1p-24; }
+
 constexpr uint64_t kFirstRebuild = 1000;  // examples; the interval then doubles up to rebuild_every
-}
+}  // namespace
 
 Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const {
   Rate r;
@@ -56,8 +60,7 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
       for (const Entries& e : entries) rows.push_back(e.row());
       uint64_t& cost = ledger_.layers[l].rebuild;
       if (built_) staleness_[l] = index->staleness(layers_[l].weights(), cost);
-      // the first layer's inputs do not change, nor does their subspace
-      cost += index->rebuild(rows, layers_[l].weights(), rebuilds_, l > 0, team);
+      cost += index->rebuild(rows, layers_[l].weights(), rebuilds_, team);
     }
     if (l == last) break;
     std::vector<Counts> counts(static_cast<size_t>(team.size()));
@@ -75,6 +78,7 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
 }
 
 void Network::build(const Batch& batch, std::span<const uint32_t> sample, int threads) {
+  const std::unique_lock writing(mutex_);
   if (built_) return;
   Team team(threads);
   hire(team);
@@ -105,6 +109,7 @@ uint64_t Network::until_upkeep() const {
 }
 
 TrainResult Network::train(const TrainingJob& job, int threads) {
+  const std::unique_lock writing(mutex_);
   Team team(threads);
   hire(team);
   TrainResult total;
@@ -152,7 +157,7 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
         bad_row = rows[k];
         break;
       }
-      w.loss += loss;
+      w.loss += on_grid(loss);
       backward(w.walk, w.scratch, w.counts);
       Rate rate = rate_at(job.schedule, step_ + k, updates_ + k);
       update(w.walk, rate, w.scratch, w.counts);
@@ -173,20 +178,20 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
 // batch's order, whichever thread does it.
 TrainResult Network::train_batch(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   while (walks_.size() < rows.size()) walks_.push_back(std::make_unique<Walk>(layers_));
-  std::vector<float> loss(rows.size());
+  batch_loss_.resize(rows.size());
   const float scale = 1.f / static_cast<float>(rows.size());
   team.each(rows.size(), 1, [&](int member, size_t k) {
     Worker& w = worker(member);
-    loss[k] = example_loss(*walks_[k], job, rows[k], step_ + k, scale, w);
+    batch_loss_[k] = example_loss(*walks_[k], job, rows[k], step_ + k, scale, w);
     backward(*walks_[k], w.scratch, w.counts);
   });
   TrainResult result;
   for (size_t k = 0; k < rows.size(); k++) {
-    if (!std::isfinite(loss[k])) {
+    if (!std::isfinite(batch_loss_[k])) {
       result.bad_row = rows[k];
       return result;
     }
-    result.loss_sum += loss[k];
+    result.loss_sum += on_grid(batch_loss_[k]);
   }
   const Rate rate = rate_at(job.schedule, step_, updates_);
   for (size_t l = 0; l < layers_.size(); l++) update_layer(l, rows.size(), rate, team);
@@ -199,7 +204,8 @@ void Network::update_layer(size_t l, size_t n_examples, const Rate& rate, Team& 
   Layer& layer = layers_[l];
   const uint32_t n = layer.spec().n_outputs;
   // example -> neurons turned round to neuron -> examples, by counting
-  std::vector<uint32_t> start(size_t{n} + 1, 0), touched;
+  start_.assign(size_t{n} + 1, 0);
+  touched_.clear();
   const auto each_active = [&](auto&& visit) {
     for (size_t e = 0; e < n_examples; e++) {
       const Trace& trace = walks_[e]->traces[l];
@@ -207,26 +213,26 @@ void Network::update_layer(size_t l, size_t n_examples, const Rate& rate, Team& 
         if (trace.delta[k] != 0.f) visit(trace.active.id[k], e, k);
     }
   };
-  each_active([&](uint32_t i, size_t, uint32_t) { start[i + 1]++; });
+  each_active([&](uint32_t i, size_t, uint32_t) { start_[i + 1]++; });
   for (uint32_t i = 0; i < n; i++) {
-    if (start[i + 1]) touched.push_back(i);
-    start[i + 1] += start[i];
+    if (start_[i + 1]) touched_.push_back(i);
+    start_[i + 1] += start_[i];
   }
-  std::vector<Layer::Contribution> contributions(start[n]);
-  std::vector<uint32_t> fill(start.begin(), start.end() - 1);
+  contributions_.resize(start_[n]);
+  fill_.assign(start_.begin(), start_.end() - 1);
   each_active([&](uint32_t i, size_t e, uint32_t k) {
-    contributions[fill[i]++] = {&input_of(*walks_[e], l), &walks_[e]->traces[l], k};
+    contributions_[fill_[i]++] = {&input_of(*walks_[e], l), &walks_[e]->traces[l], k};
   });
-  team.each(touched.size(), 4, [&](int member, size_t t) {
-    const uint32_t i = touched[t];
+  team.each(touched_.size(), 4, [&](int member, size_t t) {
+    const uint32_t i = touched_[t];
     Worker& w = worker(member);
-    layer.update_row(i, std::span(contributions).subspan(start[i], start[i + 1] - start[i]), rate, w.scratch,
+    layer.update_row(i, std::span(contributions_).subspan(start_[i], start_[i + 1] - start_[i]), rate, w.scratch,
                      w.counts[l]);
   });
   LshIndex* index = layer.index();
   if (index && index->incremental() && index->tables())
     team.each(static_cast<size_t>(index->tables()->n_tables()), 1,
-              [&](int, size_t t) { index->move_in_tables(static_cast<int>(t), touched); });
+              [&](int, size_t t) { index->move_in_tables(static_cast<int>(t), touched_); });
 }
 
 }  // namespace hashgrad

@@ -113,6 +113,25 @@ def test_extra_values_that_a_file_cannot_hold_are_refused_and_nothing_is_written
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("layers.0.weight", np.nan, "must be finite, got nan"),
+        ("layers.0.lsh.norm2", np.inf, "must be finite and >= 0, got inf"),
+    ],
+)
+def test_a_network_that_no_file_can_hold_leaves_the_old_file_whole(
+    fitted, tmp_path, name, value, message
+):
+    network().save(tmp_path / "net")
+    before = (tmp_path / "net").read_bytes()
+    fitted._core.tensors()[name][3] = value
+    with pytest.raises(ValueError, match=f"tensor {name!r} {message}"):
+        fitted.save(tmp_path / "net")
+    assert (tmp_path / "net").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
 def test_as_much_extra_as_is_allowed_can_be_read_again(tmp_path):
     net = Network(3, [Dense(2)])
     net.extra = {"worst": '"' * (LONGEST_METADATA // 2 - 2000)}  # each escaped twice in the header

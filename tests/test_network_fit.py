@@ -145,13 +145,18 @@ def test_batches_give_the_same_bits_for_any_number_of_threads(blobs, optimizer, 
 
 
 @pytest.mark.parametrize("settings", [{}, {"batch_size": 7}, {"optimizer": "adam"}])
-def test_the_size_of_chunks_does_not_change_what_is_learned(blobs, monkeypatch, settings):
+def test_the_size_of_chunks_changes_neither_what_is_learned_nor_the_recorded_loss(
+    blobs, monkeypatch, settings
+):
     whole = network(**settings).fit(*blobs, epochs=2)
     monkeypatch.setattr(hashgrad.training, "_CHUNK_SECONDS", 0.0)
-    chunks = []
-    tiny = network(**settings).fit(*blobs, epochs=2, progress=_Watcher(update=chunks.append))
-    assert len(chunks) > 100
-    assert same_bits(tiny, whole)
+    for first in (1, 10, 300):
+        monkeypatch.setattr(hashgrad.training, "_FIRST_CHUNK", first)
+        chunks = []
+        other = network(**settings).fit(*blobs, epochs=2, progress=_Watcher(update=chunks.append))
+        assert len(chunks) > 100 or first == 300
+        assert [r["loss"] for r in other.history] == [r["loss"] for r in whole.history]
+        assert same_bits(other, whole)
 
 
 def test_a_part_of_the_rows_can_be_held_out(blobs):

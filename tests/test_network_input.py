@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from conftest import N_CLASSES, N_INPUTS, network, same_bits
-from hashgrad import Dense, Network
+from hashgrad import SGD, Dense, Network
 
 X = np.random.default_rng(0).normal(size=(10, N_INPUTS)).astype(np.float32)
 Y = np.arange(10) % N_CLASSES
@@ -204,6 +204,37 @@ def test_data_that_explode_are_reported_with_their_epoch_and_row():
     assert net.predict(X).shape == (10,)
     with pytest.raises(FloatingPointError, match="in partial_fit 1 at row 6"):
         network(Dense(8), loss="squared", outputs=1).partial_fit(X_huge, Y.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"threads": 1}, "the network stands as it was before that row$"),
+        ({"threads": 2}, "the network keeps what its other threads learned from their rows until"),
+        ({"batch_size": 2, "threads": 2}, "the network stands as it was before that row's batch$"),
+    ],
+)
+def test_the_error_of_data_that_explode_says_what_the_network_has_kept(settings, words):
+    X_huge = np.full((10, N_INPUTS), 1e30, np.float32)  # no row can be learned from
+    net = network(Dense(8), loss="squared", outputs=1, **settings)
+    before = np.array(net._core.tensors()["layers.0.weight"])
+    with pytest.raises(FloatingPointError, match=words):
+        net.fit(X_huge, Y.astype(float), epochs=2)
+    assert np.array_equal(net._core.tensors()["layers.0.weight"], before)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_weights_that_overflow_in_the_last_update_are_reported_with_epoch_and_layer(batch_size):
+    net = Network(1, [Dense(1)], loss="squared", optimizer=SGD(1e38), batch_size=batch_size)
+    message = (
+        r"the weight of layers\[0\] became NaN or infinite in epoch 1: lower the learning rate"
+    )
+    with pytest.raises(FloatingPointError, match=message):
+        net.fit([[1000.0]], [0.0], epochs=2)
+    assert net.history == []
+    net = Network(1, [Dense(1)], loss="squared", optimizer=SGD(1e38), batch_size=batch_size)
+    with pytest.raises(FloatingPointError, match=r"layers\[0\] became .* in partial_fit 1"):
+        net.partial_fit([[1000.0]], [0.0])
 
 
 def test_a_network_too_large_for_memory_is_refused():

@@ -1,5 +1,6 @@
 """Training that stops and goes on, in memory or through a file, ends with the same bits."""
 
+import numpy as np
 import pytest
 
 import hashgrad
@@ -102,23 +103,72 @@ def test_early_stopping_goes_on_exactly(blobs, tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 25])
-def test_training_stopped_inside_an_epoch_goes_on_from_there(blobs, tmp_path, batch_size):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lookup": "scan"},
+        {"lookup": "scan", "rehash": "rows"},
+        {"lookup": "tables"},
+        {"lookup": "tables", "rehash": "rows"},
+        {"lookup": "tables", "ranking": "collisions"},
+    ],
+    ids=lambda settings: "-".join(settings.values()),
+)
+def test_training_stopped_inside_an_epoch_goes_on_from_there(
+    blobs, tmp_path, settings, batch_size, monkeypatch
+):
+    monkeypatch.setattr(hashgrad.training, "_CHUNK_SECONDS", 0.0)
+
     def interrupt(examples, loss):
         seen.append(examples)
         if sum(seen) > 700:
             raise KeyboardInterrupt
 
+    def make():
+        return network(hashed(**settings), hashed(40, **settings), batch_size=batch_size)
+
     seen = []
-    net = network(hashed(lookup="tables"), batch_size=batch_size)
-    net.fit(*blobs, epochs=3, progress=Interrupting(interrupt))
-    position = net.history[-1]["examples"]
-    assert 0 < position < 600
+    whole = make().fit(*blobs, epochs=3)
+    net = make().fit(*blobs, epochs=3, progress=Interrupting(interrupt))
+    assert 0 < net.history[-1]["examples"] < 600
     loaded = through_a_file(net, tmp_path)
     assert same_bits(loaded, net)
     for stopped in (net, loaded):
         stopped.fit(*blobs, epochs=3)
         assert [record["examples"] for record in stopped.history] == [600, 600, 600]
+        assert all(
+            layer["overflow"] == 0 for layer in stopped.history[-1]["layers"] if "overflow" in layer
+        )
+        for name, tensor in whole._core.tensors().items():
+            assert np.array_equal(stopped._core.tensors()[name], tensor), name
     assert same_bits(loaded, net)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("next_call", ["fit", "partial_fit"])
+def test_the_best_weights_of_an_interrupted_fit_never_undo_later_training(
+    blobs, tmp_path, next_call, stored
+):
+    X, y = blobs
+    wrong = (X[:100], (y[:100] + 1) % 4)  # the better it learns, the worse the score
+
+    def interrupt(record):
+        if record["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    net = network(schedule=Constant(), optimizer=SGD(0.02))
+    net.fit(X, y, epochs=9, validation=wrong, early_stopping=4, callbacks=[interrupt])
+    assert 0 < net._state.best_epoch < 3
+    if stored:
+        net = through_a_file(net, tmp_path)
+    plain = network(schedule=Constant(), optimizer=SGD(0.02)).fit(X, y, epochs=3)
+    for trained in (net, plain):
+        if next_call == "partial_fit":
+            trained.partial_fit(X, y)
+        trained.fit(X, y, epochs=6)
+    assert net._state.best == {}
+    for name, tensor in plain._core.tensors().items():
+        assert np.array_equal(net._core.tensors()[name], tensor), name
 
 
 def test_a_longer_fit_goes_on_where_the_last_one_ended(blobs):

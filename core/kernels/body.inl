@@ -216,35 +216,44 @@ struct Adam {  // the caller folds both bias corrections into rate and epsilon
   }
 };
 
-template <class Rule>
+template <class Rule, bool kDecay>
 void update(float* w, float* m, float* v, float a, const Row& x, const Step& s) {
   constexpr bool kHasM = !std::is_same_v<Rule, Sgd>;
   constexpr bool kHasV = kHasM && !std::is_same_v<Rule, Momentum>;
   const auto one = [&](size_t j, float xj) __attribute__((always_inline)) {
-    float wj = w[j], mj = kHasM ? m[j] : 0.f, vj = kHasV ? v[j] : 0.f;
-    const float decay = j < s.bias_column ? s.l2 : 0.f;
-    Rule::step(wj, mj, vj, a * xj + decay * wj, s);
-    w[j] = xj != 0.f ? wj : w[j];  // a weight whose input is zero stays as it is, whatever its state
-    if constexpr (kHasM) m[j] = xj != 0.f ? mj : m[j];
-    if constexpr (kHasV) v[j] = xj != 0.f ? vj : v[j];
+    float wj = w[j], mj = kHasM ? m[j] : 0.f, vj = kHasV ? v[j] : 0.f, g = a * xj;
+    if constexpr (kDecay) g += (j < s.bias_column ? s.l2 : 0.f) * wj;
+    Rule::step(wj, mj, vj, g, s);
+    w[j] = wj;
+    if constexpr (kHasM) m[j] = mj;
+    if constexpr (kHasV) v[j] = vj;
   };
+  // A weight whose input is zero is left alone, neither read nor written, whatever its optimiser state.
   if (x.dense) {
     for (uint32_t b = 0; b < x.n_blocks; b++) {
       const size_t at = size_t{x.block[b]} * 16;
 #pragma omp simd
-      for (size_t k = 0; k < 16; k++) one(at + k, x.dense[at + k]);
+      for (size_t k = 0; k < 16; k++)
+        if (x.dense[at + k] != 0.f) one(at + k, x.dense[at + k]);
     }
   } else {
     const uint32_t* __restrict index = x.index;
     const float* __restrict value = x.value;
 #pragma omp simd
-    for (uint32_t e = 0; e < x.n; e++) one(index[e], value[e]);
+    for (uint32_t e = 0; e < x.n; e++)
+      if (value[e] != 0.f) one(index[e], value[e]);
   }
 }
 
 constexpr Kernels kTable = {
-    HASHGRAD_LEVEL, dot_rows,
-    add_rows,       project,
-    axpy,           dot,
-    hamming,        rank,
-    signs,          {update<Sgd>, update<Momentum>, update<Adagrad>, update<Adam>, update<Sgd>}};
+    HASHGRAD_LEVEL,
+    dot_rows,
+    add_rows,
+    project,
+    axpy,
+    dot,
+    hamming,
+    rank,
+    signs,
+    {{update<Sgd, false>, update<Momentum, false>, update<Adagrad, false>, update<Adam, false>, update<Sgd, false>},
+     {update<Sgd, true>, update<Momentum, true>, update<Adagrad, true>, update<Adam, true>, update<Sgd, true>}}};

@@ -48,7 +48,7 @@ struct Kernels {
   void (*signs)(const float* x, size_t bits, uint64_t* words);
   // One optimiser step on one row of weights: gradient a * x at x's non-zeros, state m and v beside
   // the weights.
-  void (*update[5])(float* w, float* m, float* v, float a, const Row& x, const Step& step);
+  void (*update[2][5])(float* w, float* m, float* v, float a, const Row& x, const Step& step);
 };
 
 // Multiplications that an optimiser spends on one weight (a gradient's outer product included).

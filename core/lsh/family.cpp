@@ -56,18 +56,19 @@ void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t
     projection_[size_t{n_columns_ - 1} * n_coordinates_ + rank_ - 1] = 1.f;  // the bias has a direction of its own
     for (uint32_t r = 0; r < rank_; r++)
       for (uint32_t j = 0; j < n_bits_; j++) mixing_[size_t{r} * width_ + j] = random.normal();
-    // Bits in groups of `rank` orthogonal directions, each as likely as before: together they tell
-    // an angle with less variance than independent ones (super-bit LSH, Ji et al. 2012).
+    // Bits in groups of `rank` orthogonal directions, each as likely as before: together they tell an angle with less
+    // variance than independent ones (super-bit LSH, Ji et al. 2012).
     for (uint32_t first = 0; first < n_bits_; first += rank_) {
       const uint32_t group = std::min(rank_, n_bits_ - first);
       std::vector<float> length(group, 0.f);
+      const auto at = [&](uint32_t r, uint32_t j) -> float& { return mixing_[size_t{r} * width_ + first + j]; };
       for (uint32_t r = 0; r < rank_; r++)
-        for (uint32_t j = 0; j < group; j++)
-          length[j] += mixing_[size_t{r} * width_ + first + j] * mixing_[size_t{r} * width_ + first + j];
-      orthonormalise(&mixing_[first], rank_, width_, group);
+        for (uint32_t j = 0; j < group; j++) length[j] += at(r, j) * at(r, j);
+      for (float& l : length) l = std::sqrt(l);
+      cost += orthonormalise(&mixing_[first], rank_, width_, group);
       for (uint32_t r = 0; r < rank_; r++)
-        for (uint32_t j = 0; j < group; j++) mixing_[size_t{r} * width_ + first + j] *= std::sqrt(length[j]);
-      cost += 2 * uint64_t{rank_} * group * group;
+        for (uint32_t j = 0; j < group; j++) at(r, j) *= length[j];
+      cost += 2 * uint64_t{rank_} * group + group;
     }
     return;
   }
@@ -85,7 +86,7 @@ void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t
     }
 }
 
-uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation, bool redraw) {
+uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation) {
   uint64_t cost = 0;
   mean_.fill(0.f);
   if (spec_.center && !sample.empty()) {
@@ -95,7 +96,7 @@ uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation, bool 
     cost += n_columns_;
   }
   const bool moves = spec_.projection == Projection::kSubspace;
-  if (!drawn_ || (redraw && moves)) draw(sample, moves ? generation : kFixedDraw - 1, cost);
+  if (!drawn_ || moves) draw(sample, moves ? generation : kFixedDraw - 1, cost);
   derive();
   cost += n_columns_ * mean_projection_.size();
   if (n_coordinates_) {
@@ -113,19 +114,16 @@ uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation, bool 
   return cost;
 }
 
-uint64_t HashFamily::rebalance(const float* weights, size_t stride, uint32_t n_rows) {
+uint64_t HashFamily::rebalance(const Array<float>& coordinate, uint32_t n) {
   if (!n_coordinates_) return 0;
-  std::vector<float> y(n_coordinates_), square(n_coordinates_, 0.f);
-  balance_.fill(1.f);
-  for (uint32_t i = 0; i < n_rows; i++) {
-    const float* w = weights + i * stride;
-    neuron_coordinates(w, w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1), y.data());
-    for (uint32_t r = 0; r < rank_; r++) square[r] += y[r] * y[r] / static_cast<float>(n_rows);
+  for (uint32_t r = 0; r < rank_; r++) {
+    double square = 0;
+    for (size_t i = 0; i < n; i++)
+      square += double{coordinate[i * n_coordinates_ + r]} * coordinate[i * n_coordinates_ + r] / n;
+    const bool known = query_square_[r] > 0.f && square > 0;
+    balance_[r] = known ? std::clamp(static_cast<float>(std::pow(query_square_[r] / square, 0.25)), 1e-3f, 1e3f) : 1.f;
   }
-  for (uint32_t r = 0; r < rank_; r++)
-    if (query_square_[r] > 0.f && square[r] > 0.f)
-      balance_[r] = std::clamp(std::pow(query_square_[r] / square[r], 0.25f), 1e-3f, 1e3f);
-  return n_rows * (n_columns_ * (uint64_t{n_coordinates_} + 1) + 2 * rank_);
+  return 2 * uint64_t{n} * rank_;
 }
 
 void HashFamily::derive() {
@@ -178,31 +176,28 @@ void HashFamily::hash_query(const Row& x, Query& q) const {
 }
 
 uint64_t HashFamily::query_cost(const Row& x) const {
-  const uint64_t projected = n_coordinates_ ? uint64_t{x.n} * n_coordinates_ + 2 * uint64_t{rank_} * (width_ + 1)
-                                            : uint64_t{x.n} * width_ + width_;
+  const uint64_t n = n_coordinates_;
+  const uint64_t projected =
+      n ? uint64_t{x.n} * n + 2 * n + 2 * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
   return projected + 2 * uint64_t{x.n} + (spec_.transform == Transform::kL2Alsh ? 2 * width_ + n_columns_ : 0);
 }
 
-// out = P v, v = [w; tail]: coordinates in the subspace, or the sketch itself where there is none
-void HashFamily::neuron_coordinates(const float* w, float tail, float* out) const {
+void HashFamily::project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const {
   const size_t n = mean_projection_.size();
+  float* out = n_coordinates_ ? coordinate : sketch;
+  tail = w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1);
   std::fill(out, out + n, 0.f);
   for (uint32_t c = 0; c + 1 < n_columns_; c++) active().axpy(out, w[c], &projection_[c * n], n);
   active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
 }
 
-void HashFamily::sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail, float& norm2) const {
-  const Kernels& k = active();
-  const uint32_t bias = n_columns_ - 1;
-  tail = w[bias] + k.dot(w, mean_.data(), bias);
+void HashFamily::finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const {
   if (!n_coordinates_) {
-    neuron_coordinates(w, tail, sketch);
-    norm2 = k.dot(w, w, bias) + tail * tail;
+    norm2 = active().dot(w, w, n_columns_ - 1) + tail * tail;
     return;
   }
-  neuron_coordinates(w, tail, coordinate);
   for (uint32_t r = 0; r < n_coordinates_; r++) coordinate[r] *= balance_[r];
-  norm2 = k.dot(coordinate, coordinate, n_coordinates_);
+  norm2 = active().dot(coordinate, coordinate, n_coordinates_);
   mix(coordinate, sketch);
 }
 

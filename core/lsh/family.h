@@ -40,25 +40,27 @@ class HashFamily {
  public:
   HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, uint64_t layer);
 
-  // Takes the mean and, for subspace projections, the principal subspace from a sample of the
-  // layer's inputs. `generation` names the draw. Returns the multiplications it took.
-  uint64_t fit(std::span<const Row> sample, uint64_t generation, bool redraw);
+  // Takes the mean and, for subspace projections, the principal subspace from a sample of the layer's inputs; other
+  // projections are drawn once and stay. `generation` names the draw. Returns the multiplications it took.
+  uint64_t fit(std::span<const Row> sample, uint64_t generation);
 
   void hash_query(const Row& x, Query& q) const;
   uint64_t query_cost(const Row& x) const;
 
-  // Of the neuron in row w (n_columns floats): sketch (width) = P v, tail = b + w.mean, norm2 =
-  // |v|^2. For subspace projections v is taken in the subspace, and its balanced coordinates
-  // (n_coordinates) are written too.
-  void sketch_neuron(const float* w, float* coordinate, float* sketch, float& tail, float& norm2) const;
+  // The neuron in row w (n_columns floats), in two steps, between which a subspace may be balanced anew.
+  // First tail = b + w.mean and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
+  // `sketch`.
+  void project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const;
+  // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates and sketch (width).
+  void finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const;
   uint64_t sketch_cost() const {
     const uint64_t n = n_coordinates_ ? n_coordinates_ : width_;
     return n_columns_ * (n + 2) + uint64_t{n_coordinates_} * (width_ + 1);
   }
 
-  // Subspace only: balances the coordinates for these weights (n_rows x stride). Returns the
-  // multiplications it took.
-  uint64_t rebalance(const float* weights, size_t stride, uint32_t n_rows);
+  // Subspace only: balances for neurons with these coordinates (n x n_coordinates). Returns the multiplications it
+  // took.
+  uint64_t rebalance(const Array<float>& coordinate, uint32_t n);
 
   // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused
   // without a transform).

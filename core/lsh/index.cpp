@@ -43,10 +43,12 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
   if (family_.spec().lookup == Lookup::kTables) tables_ = std::make_unique<Tables>(n_neurons, spec.bits, spec.tables);
 }
 
-uint64_t LshIndex::hash_row(uint32_t i, const Weights& w) {
-  float* coordinate = coordinate_.empty() ? nullptr : &coordinate_[size_t{i} * family_.n_coordinates()];
-  family_.sketch_neuron(w.row(i), coordinate, &sketch_[size_t{i} * family_.width()], tail_[i], norm2_[i]);
-  return family_.sketch_cost() + family_.encode_cost();
+void LshIndex::project_row(uint32_t i, const Weights& w) {
+  family_.project_neuron(w.row(i), coordinates(i), &sketch_[size_t{i} * family_.width()], tail_[i]);
+}
+
+void LshIndex::finish_row(uint32_t i, const Weights& w) {
+  family_.finish_neuron(w.row(i), tail_[i], coordinates(i), &sketch_[size_t{i} * family_.width()], norm2_[i]);
 }
 
 void LshIndex::encode(uint32_t i, LookupScratch& scratch) {
@@ -62,11 +64,11 @@ void LshIndex::encode_all(Team& team) {
             [&](int member, size_t i) { encode(static_cast<uint32_t>(i), scratch[static_cast<size_t>(member)]); });
 }
 
-uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, bool redraw,
-                           Team& team) {
-  uint64_t cost = family_.fit(sample, generation, redraw);
-  cost += family_.rebalance(w.data, w.stride, w.n_rows);
-  team.each(n_neurons_, 16, [&](int, size_t i) { hash_row(static_cast<uint32_t>(i), w); });
+uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, Team& team) {
+  uint64_t cost = family_.fit(sample, generation);
+  team.each(n_neurons_, 16, [&](int, size_t i) { project_row(static_cast<uint32_t>(i), w); });
+  cost += family_.rebalance(coordinate_, n_neurons_);
+  team.each(n_neurons_, 16, [&](int, size_t i) { finish_row(static_cast<uint32_t>(i), w); });
   set_scale(std::sqrt(*std::max_element(norm2_.begin(), norm2_.end())));
   encode_all(team);
   refill_tables();
@@ -90,7 +92,7 @@ uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q, Look
   const float dt = 1.f + q.mean_dot;
   active().axpy(&sketch_[size_t{i} * width], -step, q.direction.data(), width);
   if (n) {
-    float* coordinate = &coordinate_[size_t{i} * n];
+    float* coordinate = coordinates(i);
     active().axpy(coordinate, -step, q.coordinate.data(), n);
     norm2_[i] = active().dot(coordinate, coordinate, n);
   } else {  // |v - step d|^2, d = [x; dt]
@@ -107,7 +109,7 @@ uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q, Look
 uint64_t LshIndex::follow(uint32_t i, std::span<const std::pair<float, const Query*>> steps, const float* w,
                           LookupScratch& scratch) {
   const uint32_t width = family_.width(), n = family_.n_coordinates();
-  float* coordinate = n ? &coordinate_[size_t{i} * n] : nullptr;
+  float* coordinate = coordinates(i);
   for (const auto& [step, q] : steps) {
     active().axpy(&sketch_[size_t{i} * width], -step, q->direction.data(), width);
     if (n) active().axpy(coordinate, -step, q->coordinate.data(), n);
@@ -129,7 +131,8 @@ uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
     if (dirty_[i]) marked.push_back(i);
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
   team.each(marked.size(), 16, [&](int member, size_t k) {
-    hash_row(marked[k], w);
+    project_row(marked[k], w);
+    finish_row(marked[k], w);
     encode(marked[k], scratch[static_cast<size_t>(member)]);
     dirty_[marked[k]] = 0;
   });
@@ -147,7 +150,8 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   for (uint32_t s = 0; s < n; s++) {
     const auto i = static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n);
     float tail, norm2;
-    family_.sketch_neuron(w.row(i), coordinate.data(), sketch.data(), tail, norm2);
+    family_.project_neuron(w.row(i), coordinate.data(), sketch.data(), tail);
+    family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
     family_.encode_neuron(sketch.data(), norm2, scale_[0], scratch.data(), word.data());
     for (uint32_t k = 0; k < family_.words(); k++)
       changed += static_cast<uint64_t>(std::popcount(word[k] ^ signature_[size_t{i} * family_.words() + k]));
@@ -232,31 +236,32 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
   }
 }
 
-// Counting selection: neurons (null: 0 .. n-1) by distance, at most `wanted`; ties at the last
-// distance are broken from a starting point that the query chooses, so that no neuron is favoured
-// for its number.
+// Counting selection: neurons (null: 0 .. n-1) by distance, at most `wanted`. Ties at the last distance are broken by a
+// number that query and neuron make together: no neuron is favoured for its number, nor for its slot in a bucket.
 void LshIndex::keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted,
                             uint32_t widest, uint64_t start, LookupScratch& s, std::vector<uint32_t>& out) const {
-  out.resize(std::min(n, wanted) + 1);  // one more: the loop writes before it knows whether to keep
-  const auto id = [&](uint32_t k) { return neuron ? neuron[k] : k; };
   s.histogram.assign(widest + 1, 0);
   for (uint32_t k = 0; k < n; k++) s.histogram[distance[k]]++;
-  uint32_t limit = 0, below = 0;  // everything nearer than `limit` is in; of those at it, as many
-                                  // as there is room for
+  uint32_t limit = 0, below = 0;  // all nearer than `limit` are in; of those at it, as many as there is room for
   while (limit <= widest && below + s.histogram[limit] < wanted) below += s.histogram[limit++];
-  uint32_t ties = wanted - below, kept = 0;
-  const auto take = [&](uint32_t from, uint32_t to) {
-    for (uint32_t k = from; k < to; k++) {
-      const uint32_t tie = (distance[k] == limit) & (ties > 0);
-      out[kept] = id(k);
-      kept += (distance[k] < limit) | tie;
-      ties -= tie;
-    }
-  };
-  const auto from = n ? static_cast<uint32_t>(start % n) : 0;
-  take(from, n);
-  take(0, from);
+  const uint32_t at_limit = limit <= widest ? s.histogram[limit] : 0;
+  out.resize(below + 1);  // one more each: the loop writes before it knows whether to keep
+  s.tie.resize(at_limit + 1);
+  uint32_t kept = 0, ties = 0;
+  for (uint32_t k = 0; k < n; k++) {
+    const uint32_t i = neuron ? neuron[k] : k;
+    out[kept] = i;
+    kept += distance[k] < limit;
+    s.tie[ties] = i;
+    ties += distance[k] == limit;
+  }
   out.resize(kept);
+  const uint32_t room = std::min(wanted - below, ties);
+  if (room < ties)
+    std::nth_element(s.tie.begin(), s.tie.begin() + room, s.tie.begin() + ties,
+                     [&](uint32_t a, uint32_t b) { return mix(start ^ a) < mix(start ^ b); });
+  out.insert(out.end(), s.tie.begin(), s.tie.begin() + room);
+  if (neuron) std::sort(out.begin(), out.end());  // slots are in no order that a resumed run would find again
 }
 
 size_t LshIndex::bytes() const {

@@ -27,6 +27,7 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
+  std::vector<uint32_t> tie;
   std::vector<uint32_t> histogram;
   std::vector<float> encode;  // width
   std::vector<float> norm;    // per candidate
@@ -40,7 +41,7 @@ class LshIndex {
   // Everything anew: mean and subspace from the sample, sketches and signatures from the weights.
   // Returns its cost. `generation` names the draw of a subspace; without `redraw` the first one
   // stays.
-  uint64_t rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, bool redraw, Team& team);
+  uint64_t rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, Team& team);
   // Up to n neurons whose signatures are nearest to the query's (or collide with it most), in no
   // order that means anything.
   void candidates(const Query& q, uint32_t n, LookupScratch& scratch, std::vector<uint32_t>& out) const;
@@ -62,9 +63,14 @@ class LshIndex {
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
-  // Multiplications of ranking: one a neuron where its length counts. (Those met in tables are
-  // fewer; this is the bound.)
-  uint64_t ranking_cost() const { return family_.spec().transform == Transform::kNone ? n_neurons_ : 0; }
+  // Multiplications of a look-up: ranking takes one a neuron where its length counts (those met in tables are fewer;
+  // this is the bound), ordering the probes a few a bit.
+  uint64_t lookup_cost() const {
+    const LshSpec& spec = family_.spec();
+    const uint64_t probing = tables_ && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
+    return (spec.transform == Transform::kNone ? n_neurons_ : 0) +
+           probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
+  }
   bool incremental() const { return incremental_; }
   const HashFamily& family() const { return family_; }
   HashFamily& family() { return family_; }
@@ -82,7 +88,11 @@ class LshIndex {
   void encode(uint32_t i, LookupScratch& scratch);
   void rank_by_inner_product(const float* norm, uint32_t n, uint16_t* distance) const;
   void set_scale(float scale);
-  uint64_t hash_row(uint32_t i, const Weights& w);
+  void project_row(uint32_t i, const Weights& w);
+  void finish_row(uint32_t i, const Weights& w);
+  float* coordinates(uint32_t i) {
+    return coordinate_.empty() ? nullptr : &coordinate_[size_t{i} * family_.n_coordinates()];
+  }
   void encode_all(Team& team);
   void collect(const Query& q, LookupScratch& scratch) const;
   void keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted, uint32_t widest,

@@ -19,6 +19,6 @@ Array<float> principal_subspace(std::span<const Row> sample, const Array<float>&
 
 // Gram-Schmidt on the first `rank` columns of q (n rows of `width`), twice for accuracy; a column
 // that vanishes is zero.
-void orthonormalise(float* q, uint32_t n, uint32_t width, uint32_t rank);
+uint64_t orthonormalise(float* q, uint32_t n, uint32_t width, uint32_t rank);
 
 }  // namespace hashgrad

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <stdexcept>
 
 namespace hashgrad {
 
 namespace {
 
 constexpr uint32_t kMoving = Tables::kEmpty - 1;
+constexpr size_t kAmpleSlots = size_t{1} << 26;  // 256 MiB: up to here, buckets are as large as the fullest needs
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 std::atomic_ref<uint32_t> atomic(uint32_t& x) { return std::atomic_ref<uint32_t>(x); }
@@ -35,9 +37,12 @@ void Tables::rebuild(const uint64_t* signatures, size_t words) {
     std::fill(load.begin(), load.end(), 0);
     for (uint32_t i = 0; i < n_neurons_; i++) most = std::max(most, ++load[key(t, signatures + i * words)]);
   }
-  // of the signatures alone, not of what the tables were before: a resumed run must find the same
-  // ones
-  capacity_ = static_cast<uint32_t>(round_up(most + most / 2 + 4, 8));
+  // Room to move in, within bounds where a few buckets hold nearly all; what does not fit is counted as overflow. It
+  // follows from the signatures alone, not from what the tables were before: a resumed run must find the same.
+  const size_t room = std::max(
+      {size_t{32}, 64 * size_t{n_neurons_} / n_buckets, kAmpleSlots / (n_buckets * static_cast<size_t>(tables_))});
+  capacity_ = static_cast<uint32_t>(round_up(std::min<size_t>(most + most / 2 + 4, room), 8));
+  if (n_buckets * capacity_ >= kMoving) throw std::length_error("a hash table of more than 2^32 slots");
   const size_t n_slots = static_cast<size_t>(tables_) * n_buckets * capacity_;
   if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots);
   slots_.fill(kEmpty);

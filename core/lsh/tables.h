@@ -19,8 +19,7 @@ class Tables {
 
   Tables(uint32_t n_neurons, int bits, int tables);
 
-  // Puts every neuron into its buckets, in the order of their numbers; capacity is chosen so that
-  // all fit with room to move.
+  // Puts every neuron into its buckets, in the order of their numbers.
   void rebuild(const uint64_t* signatures, size_t words);
   // Moves one neuron in one table to the bucket that its signature names now.
   void move(int table, uint32_t neuron, const uint64_t* signature);

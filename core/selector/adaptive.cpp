@@ -28,7 +28,8 @@ class Adaptive final : public Selector {
     Random random(ask.seed, Purpose::kDropout, ask.layer, ask.step);
     size_t kept = 0;
     for (uint32_t i = 0; i < w.n_rows; i++)
-      if (random.uniform() < probability(out.z[i])) out.id[kept] = i, out.z[kept] = out.z[i], kept++;
+      if (!(random.uniform() >= probability(out.z[i])))  // a NaN is kept, to be reported at the loss
+        out.id[kept] = i, out.z[kept] = out.z[i], kept++;
     out.id.resize(kept);
     out.z.resize(kept);
     const uint32_t again = add_forced(x, w, ask.forced, out);

@@ -20,7 +20,7 @@ class Lsh final : public Selector {
               Counts& counts) const override {
     if (ask.exact) return exact_->select(x, w, ask, query, scratch, out, counts);
     index_->family().hash_query(x, query);
-    counts.query += index_->family().query_cost(x) + index_->ranking_cost();
+    counts.query += index_->family().query_cost(x) + index_->lookup_cost();
     index_->candidates(query, n_candidates_, scratch.lookup, out.id);
     const size_t evaluated = out.id.size();
     out.z.resize(evaluated);

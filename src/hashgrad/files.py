@@ -34,6 +34,7 @@ LONGEST_METADATA = 1 << 25  # bytes; escaped in the header, it stays below the l
 _BEST = "best."  # prefix of the tensors that early stopping keeps
 _KEYS = ["format", "version", "specification", "training", "core", "counts", "history", "extra"]
 _DTYPES = {"F32": "float32", "U8": "uint8"}  # those of the core's tensors
+_AT_LEAST_ZERO = ("norm2", "scale", "moment2", "row_square")  # last words of names: roots are taken
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
     The tensors may share the network's memory.
 
     Raises:
-        ValueError, TypeError: `network.extra` holds what JSON cannot, or too much of it.
+        ValueError, TypeError: `network.extra` holds what JSON cannot, or too much of it, or the
+            network holds NaN or infinity, which `load` would refuse.
     """
     from . import __version__
 
@@ -87,6 +89,8 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
     _check_length(text)
     tensors: dict[str, NDArray[Any]] = dict(core.tensors())
     tensors |= {_BEST + name: tensor for name, tensor in network._state.best.items()}
+    for name, tensor in tensors.items():
+        _check_values(name, tensor)
     # The core pads its rows; the library writes memory as it lies.
     return text, {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
 
@@ -224,6 +228,20 @@ def _check_tensors(tensors: Mapping[str, Stored], expected: Mapping[str, Stored]
             )
 
 
+def _check_values(name: str, tensor: NDArray[Any]) -> None:
+    """Raise ValueError unless a tensor holds what training can leave in it."""
+    word = name.rpartition(".")[2]
+    if word == "dirty":
+        rule, good = "0 or 1", tensor <= 1
+    elif word in _AT_LEAST_ZERO:
+        rule, good = "finite and >= 0", np.isfinite(tensor) & (tensor >= 0)
+    else:
+        rule, good = "finite", np.isfinite(tensor)
+    if not good.all():
+        where = tuple(int(at) for at in np.argwhere(~good)[0])
+        raise ValueError(f"tensor {name!r} must be {rule}, got {tensor[where]} at {list(where)}")
+
+
 def _check_length(text: str) -> None:
     if len(text) > LONGEST_METADATA:
         raise ValueError(
@@ -264,10 +282,12 @@ def _restored(header: Header, tensor: Callable[[str], NDArray[Any]]) -> Network:
     core.set_state(header.metadata["core"])
     views = core.tensors()
     for name in header.tensors:
+        values = np.array(tensor(name)) if name.startswith(_BEST) else tensor(name)
+        _check_values(name, values)
         if name.startswith(_BEST):
-            header.state.best[name.removeprefix(_BEST)] = np.array(tensor(name))
+            header.state.best[name.removeprefix(_BEST)] = values
         else:
-            views[name][...] = tensor(name)
+            views[name][...] = values
     core.sync_after_load()
     core.set_ledger(header.metadata["counts"])
     network._state, network.history = header.state, header.history

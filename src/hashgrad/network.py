@@ -41,8 +41,11 @@ class Network:
         seed: of weights, hash functions, the examples' order: everything random.
 
     Attributes:
-        history: one record an epoch, a dict.
-        interrupted: whether the last call of `fit` ended by Ctrl-C.
+        history: one record an epoch, a dict: its number, `seconds`, loss, scores, and what it cost.
+            `seconds` is the time that training has taken since the network was made or loaded,
+            evaluation not counted. Files keep no clock, so that equal training gives equal
+            bytes: it is None in the records that came from a file, and starts at 0 after them.
+        interrupted: whether the last call of `fit` or `partial_fit` ended by Ctrl-C.
         extra: JSON-able values of your own, saved along.
 
     Raises:
@@ -121,7 +124,9 @@ class Network:
 
         A network that was stopped, or saved and loaded, goes on where it stopped: with the same
         arguments it ends with the same bits as one that never stopped (one thread, or synchronous
-        batches). Ctrl-C ends training cleanly, with the network as it stands.
+        batches). Where it stopped inside an epoch and a layer looks up in tables, there is one
+        exception: stopping refills the tables, so that a neuron that had found a bucket full gets
+        in again. Ctrl-C ends training cleanly, with the network as it stands.
 
         Args:
             X: (n, n_inputs) numbers, dense or SciPy sparse.
@@ -141,7 +146,8 @@ class Network:
         Raises:
             TypeError: values of the wrong type.
             ValueError: wrong shapes, values or labels; the message names the row.
-            FloatingPointError: the loss became NaN or infinite.
+            FloatingPointError: the loss, or a weight, became NaN or infinite; the message says
+                where, and what of the training the network has kept.
         """
         job = self._prepare(
             X,
@@ -407,6 +413,8 @@ class Network:
 
         Raises:
             OSError: the file cannot be written; what was there before is untouched.
+            ValueError: the network holds NaN or infinity, or `extra` what JSON cannot hold;
+                what was there before is untouched.
         """
         files.save(self, path)
 

@@ -44,7 +44,8 @@ class All(Selector):
 class Random(Selector):
     """A random share of the neurons in training, all of them in prediction: dropout (VD).
 
-    In training the kept outputs are multiplied by `n / k`.
+    Training uses the kept outputs as they are; prediction multiplies all of them by `k / n`, so
+    that their sum is as large as in training, on average.
 
     Args:
         fraction: share of neurons kept, in (0, 1].

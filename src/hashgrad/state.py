@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from . import ledger
 from .checks import Interval, shown, wrong_type
 from .defaults import check_keys
+
+if TYPE_CHECKING:
+    from .network import Network
 
 _COUNT = Interval(0, 2**63 - 1, integer=True)
 _NUMBER = Interval(-math.inf)
@@ -28,7 +32,7 @@ class State:
     position: int = 0  # examples done of the epoch under way
     rows: int = 0  # examples of that epoch
     passes: int = 0  # calls of partial_fit
-    loss_sum: float = 0.0  # over the epoch under way
+    loss_sum: float = 0.0  # over the epoch under way; the core's terms make it exact
     best_epoch: int = 0  # of the early stopping under way; 0 = none
     best_score: float = 0.0
     best: dict[str, NDArray[Any]] = field(default_factory=dict)  # that epoch's tensors
@@ -71,6 +75,20 @@ class State:
                 f"position must be at most rows={numbers['rows']}, got {numbers['position']}"
             )
         return cls(checked_counts("epoch_counts", given["epoch_counts"], n_layers), **numbers)
+
+
+def snapshot(network: Network) -> dict[str, NDArray[Any]]:
+    """Copies of the weights and of what their hashes depend on, without the optimizer's state."""
+    tensors = network._core.tensors().items()
+    return {name: np.array(tensor) for name, tensor in tensors if ".optimizer." not in name}
+
+
+def restore(network: Network, kept: dict[str, NDArray[Any]]) -> None:
+    """Bring back a snapshot."""
+    tensors = network._core.tensors()
+    for name, tensor in kept.items():
+        tensors[name][...] = tensor
+    network._core.sync_after_load()
 
 
 def checked_counts(name: str, given: Any, n_layers: int) -> ledger.Counts:

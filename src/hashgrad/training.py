@@ -23,6 +23,7 @@ from . import _core, ledger
 from .job import Job, Record, stream
 from .schedules import Constant
 from .specification import core_schedule
+from .state import restore, snapshot
 
 if TYPE_CHECKING:
     from .network import Network
@@ -45,7 +46,7 @@ def run(network: Network, job: Job) -> None:
     """Train until the job's epochs are done, a callback or early stopping ends it, or Ctrl-C.
 
     Raises:
-        FloatingPointError: the loss of an example was NaN or infinite.
+        FloatingPointError: the loss of an example, or a weight, became NaN or infinite.
     """
     state = network._state
     network.interrupted = False
@@ -56,6 +57,8 @@ def run(network: Network, job: Job) -> None:
             stacklevel=3,
         )
         return
+    if not job.patience:  # what an interrupted fit found best must not undo this one
+        state.forget_best()
     if network.history and network.history[-1].get("partial"):
         network.history.pop()
     if state.rows != len(job.rows):  # other data: the epoch under way starts again
@@ -83,8 +86,14 @@ def run(network: Network, job: Job) -> None:
 
 
 def one_pass(network: Network, job: Job) -> None:
-    """One pass over the rows at the optimizer's own rate; no epoch, no history."""
+    """One pass over the rows at the optimizer's own rate; no epoch, no history.
+
+    Raises:
+        FloatingPointError: as `run`.
+    """
     state = network._state
+    network.interrupted = False
+    state.forget_best()  # of an interrupted fit: this pass comes after it
     order = _shuffled(job.rows, stream(network.seed, "pass", state.passes))
     state.passes += 1
     schedule = core_schedule(Constant(warmup=0), network.optimizer.rate, len(job.rows), 1)
@@ -130,7 +139,11 @@ def chunks(
     schedule: _core.ScheduleSpec,
     where: str,
 ) -> Iterator[_core.TrainResult]:
-    """Train on `order[position:]` a chunk at a time; yields each chunk's result."""
+    """Train on `order[position:]` a chunk at a time; yields each chunk's result.
+
+    Raises:
+        FloatingPointError: a loss was not finite, or a weight when all rows were done.
+    """
     state, core = network._state, network._core
     batch, targets = job.inputs.batch, job.targets.targets
     sample = sample_rows(network.seed, job.rows)
@@ -159,12 +172,37 @@ def chunks(
         if result.bad_row >= 0:
             raise FloatingPointError(
                 f"the loss became NaN or infinite in {where} at row {result.bad_row}: lower the "
-                f"learning rate (rate={network.optimizer.rate:g}) or scale X; the network stands "
-                "as it was before that row"
+                f"learning rate (rate={network.optimizer.rate:g}) or scale X; the network "
+                f"{_after_a_bad_row(network)}"
             )
         speed = min(_CHUNK_SECONDS / max(seconds, 1e-9), 4.0)  # grow by 4 at most: first calls lie
         size = max(int(size * speed) // network.batch_size, 1) * network.batch_size
         start = time.perf_counter()
+    _check_weights(network, where)
+
+
+def _after_a_bad_row(network: Network) -> str:
+    """What of a network's training the row at which it stopped leaves standing, in words."""
+    if network.batch_size > 1:
+        return "stands as it was before that row's batch"
+    if network._n_threads > 1:
+        return "keeps what its other threads learned from their rows until they stopped"
+    return "stands as it was before that row"
+
+
+def _check_weights(network: Network, where: str) -> None:
+    """Raise FloatingPointError unless all weights and biases are finite.
+
+    The last update of a weight may overflow without any later loss to show it.
+    """
+    tensors = network._core.tensors()
+    for number in range(len(network.layers)):
+        for kind in ("weight", "bias"):
+            if not np.isfinite(tensors[f"layers.{number}.{kind}"]).all():
+                raise FloatingPointError(
+                    f"the {kind} of layers[{number}] became NaN or infinite in {where}: lower the "
+                    f"learning rate (rate={network.optimizer.rate:g}) or scale X"
+                )
 
 
 def close_epoch(network: Network, job: Job, schedule: _core.ScheduleSpec) -> bool:
@@ -191,21 +229,14 @@ def _is_stale(network: Network, score: float, patience: int) -> bool:
     state = network._state
     if state.best_epoch == 0 or score > state.best_score:
         state.best_epoch, state.best_score = state.epochs, score
-        state.best = {
-            name: np.array(tensor)
-            for name, tensor in network._core.tensors().items()
-            if ".optimizer." not in name
-        }
+        state.best = snapshot(network)
     return state.epochs - state.best_epoch >= patience
 
 
 def _restore_best(network: Network) -> None:
     state = network._state
     if state.best_epoch not in (0, state.epochs):
-        tensors = network._core.tensors()
-        for name, tensor in state.best.items():
-            tensors[name][...] = tensor
-        network._core.sync_after_load()
+        restore(network, state.best)
     state.forget_best()
 
 

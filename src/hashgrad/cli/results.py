@@ -33,19 +33,28 @@ def circumstances(network: Network, arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def training_result(network: Network, data: Dataset, arguments: Sequence[str]) -> dict[str, Any]:
+def training_result(
+    network: Network,
+    data: Dataset,
+    arguments: Sequence[str],
+    resumed_from_epoch: int | None,
+    examples_before: int,
+) -> dict[str, Any]:
     """What `train --json` holds; the scores are those on the test rows.
 
     Args:
         network: trained just now.
         data: what it was trained on.
         arguments: the words of the command line.
+        resumed_from_epoch: epochs done when the command began; None without `--resume`.
+        examples_before: examples done by then. Files keep no clock, so that `train_seconds` is of
+            this command alone, and `examples_per_second` must leave out what came before.
     """
-    timed = [record for record in network.history if record.get("seconds") is not None]
-    seconds = timed[-1]["seconds"] if timed else 0.0
-    examples = sum(record["examples"] for record in timed)
-    whole = [record for record in network.history if not record.get("partial")]
+    clock = [record.get("seconds") for record in network.history]
+    seconds = (clock[-1] if clock else None) or 0.0
     report = network.report().to_dict()
+    examples = report["examples"] - examples_before
+    whole = [record for record in network.history if not record.get("partial")]
     scores: dict[str, Any] = {"accuracy": None}
     if data.x_test is not None and network.history:
         scores |= outcome(network, data.x_test, data.y_test)
@@ -58,6 +67,7 @@ def training_result(network: Network, data: Dataset, arguments: Sequence[str]) -
         "examples_per_second": examples / seconds if seconds > 0 else 0.0,
         "parameters": network.n_parameters,
         "epochs": network.epochs,
+        "resumed_from_epoch": resumed_from_epoch,
         "interrupted": network.interrupted,
         **circumstances(network, arguments),
         "data": {
@@ -131,8 +141,10 @@ def summary(result: Mapping[str, Any]) -> str:
         f"active {result['active_fraction']:.2%}",
         *([] if recall is None else [f"recall {recall:.3f}"]),
     ]
+    before = result["resumed_from_epoch"]
     cost = (
-        f"{result['epochs']} epochs, {result['train_seconds']:.1f} s of training "
+        f"{result['epochs']} epochs{f' ({before} of them before)' if before else ''}, "
+        f"{result['train_seconds']:.1f} s of training "
         f"({result['examples_per_second']:,.0f} examples/s), "
         f"peak memory {in_words(result['peak_memory_bytes'])}"
     )

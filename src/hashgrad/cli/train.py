@@ -44,11 +44,18 @@ def train(
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(help="Go on with the model in this file.", rich_help_panel=FILES),
+        typer.Option(
+            help="Go on with the model in this file; times are of this run alone.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     json: Annotated[
         str | None,
-        typer.Option(help="Write the results as JSON; - is stdout.", rich_help_panel=FILES),
+        typer.Option(
+            help="Write the results as JSON; - is stdout. With --resume, seconds are null for the "
+            "epochs up to resumed_from_epoch.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing.", rich_help_panel=FILES)
@@ -142,10 +149,12 @@ def train(
         )
     network.extra = _notes(dataset, fitting)
     people.print(f"{dataset!r}\n{shape(network)}")
+    resumed_from = None if resume is None else network.epochs
+    examples_before = network.report().to_dict()["examples"]
     _fit(network, dataset, fitting, quiet)
 
     place, trouble = (None, None) if output is None else save(network, output)
-    result = training_result(network, dataset, context.obj)
+    result = training_result(network, dataset, context.obj, resumed_from, examples_before)
     write_json(json, result)
     people.print(summary(result))
     if place is not None:

@@ -21,12 +21,11 @@ from ..job import Job, prepare
 from ..network import Network
 from ..schedules import Constant
 from ..selectors import LSH
+from ..state import restore, snapshot
 from .parameters import AUTO_BATCH, build_layers, build_optimizer, check_parameters
 from .steps import (
     abandon_epoch,
     copy_weights,
-    restore,
-    snapshot,
     tensors_of,
     train_epoch,
     with_mean_weight_one,
@@ -293,8 +292,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         try:
             loss = train_epoch(self.network_, job, order, self._rate, where)
         except FloatingPointError as error:
+            what = str(error).partition(" in ")[0]  # the loss, or a weight, became ...
             raise ValueError(
-                f"the loss became NaN or infinite in {where}: scale X, or lower "
+                f"{what} in {where}: scale X, or lower "
                 f"learning_rate_init, got {self.learning_rate_init:g}"
             ) from error
         if self.network_.l2 == 0:

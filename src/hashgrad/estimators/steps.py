@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +34,7 @@ def train_epoch(
     """Train on the rows once, in this order and at this rate; the mean loss, as scikit-learn's.
 
     Raises:
-        FloatingPointError: the loss of an example was NaN or infinite.
+        FloatingPointError: the loss of an example, or a weight, became NaN or infinite.
         KeyboardInterrupt: Ctrl-C; see `abandon_epoch`.
     """
     state = network._state
@@ -78,17 +77,3 @@ def copy_weights(source: Network, target: Network) -> None:
     for kind in ("weight", "bias"):
         for old, new in zip(tensors_of(source, kind), tensors_of(target, kind), strict=True):
             new[...] = old
-
-
-def snapshot(network: Network) -> dict[str, NDArray[Any]]:
-    """Copies of the weights and of what their hashes depend on, without the optimizer's state."""
-    tensors = network._core.tensors().items()
-    return {name: np.array(tensor) for name, tensor in tensors if ".optimizer." not in name}
-
-
-def restore(network: Network, kept: dict[str, NDArray[Any]]) -> None:
-    """Bring back a snapshot."""
-    tensors = network._core.tensors()
-    for name, tensor in kept.items():
-        tensors[name][...] = tensor
-    network._core.sync_after_load()
