@@ -9,7 +9,18 @@ from scipy.sparse import coo_array, csr_array
 
 import hashgrad
 from conftest import N_CLASSES, N_INPUTS, hashed, network, same_bits
-from hashgrad import SGD, Adam, Adaptive, All, Constant, Dense, Network, Random, WinnerTakeAll
+from hashgrad import (
+    LSH,
+    SGD,
+    Adam,
+    Adaptive,
+    All,
+    Constant,
+    Dense,
+    Network,
+    Random,
+    WinnerTakeAll,
+)
 
 
 def some(selector, **settings):
@@ -242,6 +253,29 @@ def test_partial_fit_learns_pass_by_pass_and_leaves_the_epochs_alone(blobs):
     assert net.evaluate(X, y)["accuracy"] > 0.8
     net.fit(X, y, epochs=2)
     assert net.epochs == 2
+
+
+def test_a_first_partial_fit_of_one_row_costs_the_hashes_nothing_later():
+    """What one row says of the inputs' subspace is replaced as more of them come."""
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    X = X / 16
+
+    def accuracy(first, seed):
+        order = np.random.default_rng(seed).permutation(len(X))
+        rows, apart = order[:1400], order[1400:]
+        layers = [Dense(200, active=LSH(fraction=0.1)), Dense(10)]
+        net = Network(64, layers, optimizer=SGD(0.05), seed=seed)
+        net.partial_fit(X[rows[:first]], y[rows[:first]])
+        for _ in range(4):
+            for start in range(0, 1400, 200):
+                net.partial_fit(X[rows[start : start + 200]], y[rows[start : start + 200]])
+        return net.evaluate(X[apart], y[apart])["accuracy"]
+
+    one, all_ = (np.mean([accuracy(first, seed) for seed in range(4)]) for first in (1, 1400))
+    assert all_ > 0.93
+    assert abs(one - all_) < 0.03
 
 
 def test_a_fit_after_partial_fits_still_has_a_rate_to_learn_with(blobs):

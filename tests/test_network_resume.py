@@ -165,6 +165,7 @@ def test_the_best_weights_of_an_interrupted_fit_never_undo_later_training(
     for trained in (net, plain):
         if next_call == "partial_fit":
             trained.partial_fit(X, y)
+            assert trained._state.best == {}
         trained.fit(X, y, epochs=6)
     assert net._state.best == {}
     for name, tensor in plain._core.tensors().items():

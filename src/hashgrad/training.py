@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _CHUNK_SECONDS = 0.2
 _FIRST_CHUNK = 64  # examples
-_SAMPLE_ROWS = 1024  # rows from which means and subspaces are estimated
+_SAMPLE_ROWS = 512  # rows from which means and subspaces are estimated
 _RECALL_ROWS = 256  # rows on which the selection is compared with the exact one
 
 
