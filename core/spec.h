@@ -79,7 +79,7 @@ constexpr int kMaxProbes = 256;
 
 struct LshSpec {
   int bits = 8;     // K, per table key
-  int tables = 32;  // L
+  int tables = 40;  // L
   Projection projection = Projection::kSubspace;
   int rank = 32;  // of the subspace, the bias's direction counted in
   Transform transform = Transform::kNone;

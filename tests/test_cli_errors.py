@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from cli_help import SMALL, Hashgrad, caller
+from hashgrad.atomic import write_atomically
 from hashgrad.cli import saving
 
 
@@ -32,6 +34,7 @@ def model(hashgrad: Hashgrad, tmp_path: Path) -> Path:
         ("--active 0.1,0.2,0.3", "--active must have one value, or one for each of the 1 hidden"),
         ("--active five", "--active must be numbers with commas between, got 'five'"),
         ("--hidden 10x10", "--hidden must be whole numbers with commas between, got '10x10'"),
+        ("--hidden=", "--hidden must be whole numbers with commas between, got ''"),
         ("--hidden 0", "--hidden must be an integer in [1, 2147483647], got 0"),
         ("--selector lhs", "did you mean 'lsh'?"),
         ("--optimizer adm", "did you mean 'adam'?"),
@@ -89,6 +92,49 @@ def test_a_path_that_cannot_be_written_is_refused_before_any_work(
         assert complaint in hashgrad("train", "nothing.npz", option, path).complaint
 
 
+@pytest.mark.parametrize("option", ["--output", "--json"])
+def test_a_pipe_is_refused_and_stays_a_pipe(
+    hashgrad: Hashgrad, option: str, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    complaint = hashgrad("train", "nothing.npz", option, pipe).complaint
+    assert f"{option} must name a regular file, got the device or pipe" in complaint
+    with pytest.raises(OSError, match="only a regular file can be replaced"):
+        write_atomically(pipe, [b"0"])
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("option", ["--output", "--json"])
+def test_nothing_is_written_over_what_is_read(
+    hashgrad: Hashgrad, model: Path, option: str, tmp_path: Path
+) -> None:
+    data, link = tmp_path / "data.npy", tmp_path / "link.npy"
+    np.save(data, np.zeros((2, 64), dtype=np.float32))
+    link.symlink_to(data)
+    before = data.read_bytes(), model.read_bytes()
+    for words in (
+        ("train", data, option, link),
+        ("train", "nothing.npz", "--test", data, option, data),
+        ("predict", model, data, option, link),
+        ("predict", model, data, option, model),
+        ("train", "digits", "--output", tmp_path / "new", "--json", tmp_path / "new"),
+    ):
+        assert (
+            "must name a file that the command does not use otherwise" in hashgrad(*words).complaint
+        )
+    assert before == (data.read_bytes(), model.read_bytes())
+
+
+def test_a_model_replaces_models_only(hashgrad: Hashgrad, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("precious")
+    complaint = hashgrad("train", "nothing.npz", "--output", other).complaint
+    assert "--output must name a new file or a hashgrad model to replace, got" in complaint
+    assert other.read_text() == "precious"
+    assert hashgrad("train", "digits", *SMALL, "--output", model).code == 0
+
+
 def test_a_refused_path_leaves_no_trace(hashgrad: Hashgrad, tmp_path: Path) -> None:
     assert hashgrad("train", "nothing.npz", "--output", tmp_path / "model").code == 2
     assert list(tmp_path.iterdir()) == []
@@ -100,6 +146,35 @@ def test_bad_data_is_named_with_its_row(hashgrad: Hashgrad, tmp_path: Path) -> N
     np.savez(tmp_path / "data.npz", X=X, y=np.arange(20) % 2)
     complaint = hashgrad("train", tmp_path / "data.npz", *SMALL).complaint
     assert "nan in row 7" in complaint
+
+
+@pytest.mark.parametrize(
+    ("share", "complaint"),
+    [
+        ("1.5", "--test must be in (0, 1), got 1.5"),
+        ("missing.npz", "--test must be a file or a share of the rows, got 'missing.npz'"),
+    ],
+)
+def test_test_rows_that_cannot_be_had_are_the_options_fault(
+    hashgrad: Hashgrad, tmp_path: Path, share: str, complaint: str
+) -> None:
+    np.savez(tmp_path / "data.npz", X=np.eye(20), y=np.arange(20) % 2)
+    words = ("train", tmp_path / "data.npz", *SMALL, "--test", share)
+    assert hashgrad(*words).complaint == complaint
+
+
+def test_csv_is_refused_with_the_way_to_convert_it(
+    hashgrad: Hashgrad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text("0,1,0\n1,0,1\n")
+    complaint = hashgrad("train", "data.csv").complaint
+    assert "must end in one of .npz" in complaint
+    recipe = complaint.rpartition("label last: ")[2]
+    exec(recipe.replace("), numpy", ")\nnumpy"), {"numpy": np})
+    with np.load("data.npz") as made:
+        assert made["X"].tolist() == [[0, 1], [1, 0]]
+        assert made["y"].tolist() == [0, 1]
 
 
 def test_a_loss_that_explodes_is_an_error_and_writes_no_model(

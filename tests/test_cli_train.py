@@ -234,6 +234,19 @@ def test_ctrl_c_saves_the_model_and_its_run_can_be_resumed(
     assert resumed.json["epochs"] == done + 2
 
 
+def test_resume_saves_where_it_read_unless_output_says_otherwise(
+    hashgrad: Hashgrad, tmp_path: Path
+) -> None:
+    model, other = tmp_path / "model.hashgrad", tmp_path / "other.hashgrad"
+    assert hashgrad("train", "digits", *SMALL, "--output", model).code == 0
+    resumed = hashgrad("train", "digits", "--resume", model, "--epochs", 3)
+    assert f"model saved to {model}" in resumed.out
+    assert library.load(model).epochs == 3
+    words = ("train", "digits", "--resume", model, "--epochs", 4, "--output", other)
+    assert hashgrad(*words).code == 0
+    assert (library.load(model).epochs, library.load(other).epochs) == (3, 4)
+
+
 def test_resume_takes_the_settings_of_the_fit_from_the_file(
     hashgrad: Hashgrad, tmp_path: Path
 ) -> None:
@@ -249,6 +262,15 @@ def test_resume_takes_the_settings_of_the_fit_from_the_file(
 def test_validation_rows_come_from_the_training_rows(hashgrad: Hashgrad) -> None:
     result = hashgrad("train", "digits", *SMALL, "--validation", 0.25, "--json", "-").json
     assert result["history"][-1]["examples"] == round(0.75 * result["data"]["train_rows"])
+
+
+def test_hashing_that_does_not_pay_earns_advice(hashgrad: Hashgrad) -> None:
+    words = ("train", "digits", "--hidden", 10, "--epochs", 1, "--selector")
+    advice = "hashing costs more than it saves here: wider layers, or --selector dense"
+    hashed, dense = hashgrad(*words, "lsh").out, hashgrad(*words, "dense").out
+    assert advice in hashed
+    assert "1 epoch, " in hashed
+    assert advice not in dense
 
 
 def test_quiet_says_nothing(hashgrad: Hashgrad) -> None:

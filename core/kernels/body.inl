@@ -158,8 +158,8 @@ void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_
       return hamming_fixed<2>(signatures, n, query, distance);
     case 4:
       return hamming_fixed<4>(signatures, n, query, distance);
-    case 6:
-      return hamming_fixed<6>(signatures, n, query, distance);
+    case 5:
+      return hamming_fixed<5>(signatures, n, query, distance);
     case 8:
       return hamming_fixed<8>(signatures, n, query, distance);
   }

@@ -40,7 +40,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
         The temporary file's path, in the same folder.
 
     Raises:
-        OSError: something cannot be written; the old file is untouched, the temporary one gone.
+        OSError: something cannot be written, or the path is a device or a pipe; the old file is
+            untouched, the temporary one gone.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -50,6 +51,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
         'whole'
     """
     target = Path(path).resolve()
+    # Renaming would put a file in the place of a device or a pipe.
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise OSError(errno.EINVAL, "only a regular file can be replaced", os.fspath(path))
     temporary = None
     try:
         if target.is_dir():

@@ -40,7 +40,7 @@ PARAMETERS: dict[str, Parameter] = {
         "Adaptive dropout: offset of the keeping probability; None follows from the fraction.",
     ),
     "bits": Parameter(8, Interval(1, 16, integer=True), "Bits in the key of one hash table (K)."),
-    "tables": Parameter(32, Interval(1, 256, integer=True), "Number of hash tables (L)."),
+    "tables": Parameter(40, Interval(1, 256, integer=True), "Number of hash tables (L)."),
     "projection": Parameter(
         "subspace",
         Choice(("subspace", "gaussian", "sparse")),

@@ -21,7 +21,7 @@ from .machine import (
 )
 from .options import MODEL
 from .output import check_writable, console, table, write_json
-from .results import quality
+from .results import epochs_done, quality
 
 Json = Annotated[str | None, typer.Option(help="Write the answer as JSON; - is stdout.")]
 
@@ -31,7 +31,7 @@ def info(
     json: Json = None,
 ) -> None:
     """Show what a model file holds; its weights are not read."""
-    check_writable("--json", json)
+    check_writable("--json", json, model)
     header = files.read_header(model)
     metadata = header.metadata
     specification, extra = metadata["specification"], metadata["extra"]
@@ -76,7 +76,7 @@ def info(
             ("optimizer", _settings(specification["optimizer"])),
             ("schedule", _settings(specification["schedule"])),
             ("seed", str(specification["seed"])),
-            ("trained", f"{result['epochs']} epochs"),
+            ("trained", epochs_done(result["epochs"])),
             ("last epoch", quality(last) or "-"),
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,7 +48,14 @@ def load_data(
         settings["task"] = task
         if network is not None:
             settings["classes"] = network.extra.get("classes")
-    data = datasets.load(source, **settings)
+    try:
+        data = datasets.load(source, **settings)
+    except (ValueError, FileNotFoundError) as error:
+        # The library calls them arguments, `test` or a share; here one option is both.
+        words = re.fullmatch(r"(?:test|share) (.*)", str(error), re.DOTALL)
+        if words is None:
+            raise
+        raise type(error)(f"--test {words[1]}") from error
     if task is not None and data.task != task:
         raise ValueError(f"the data must be for {task}, got {data.name}, a {data.task}")
     if network is not None and data.n_outputs > network.n_outputs:
@@ -72,7 +80,7 @@ def load_rows(source: str, network: hashgrad.Network) -> Any:
     try:
         return np.load(source, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{source}: not a whole .npy file of numbers ({error})") from None
+        raise ValueError(f"{source}: not a whole .npy file of numbers") from error
 
 
 def outcome(network: hashgrad.Network, x: Any, y: Any, exact: bool = False) -> dict[str, float]:

@@ -24,7 +24,13 @@ FILES = "Files and output"
 HIDDEN = "1000,1000"
 SELECTOR = LSH.word
 
-DATA: Any = typer.Argument(metavar="DATA", help="A named data set, or a file with one.")
+DATA: Any = typer.Argument(
+    metavar="DATA",
+    help=(
+        "A named data set, or a file with one: .npz (x_train, y_train, x_test, y_test, or X, y), "
+        "svmlight, .amat (label last)."
+    ),
+)
 MODEL: Any = typer.Argument(metavar="MODEL", help="A model file, as train --output writes it.")
 
 # Options whose flag is not the parameter's own name.
@@ -159,9 +165,11 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     """
     sizes = [
         check("n", size, argument="--hidden")
-        for size in numbers("--hidden", params["hidden"] or HIDDEN, int)
+        for size in numbers(
+            "--hidden", HIDDEN if params["hidden"] is None else params["hidden"], int
+        )
     ]
-    word = params["selector"] or SELECTOR
+    word = SELECTOR if params["selector"] is None else params["selector"]
     settings = given(
         params, "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center",
         "lookup", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every",

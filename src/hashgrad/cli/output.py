@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hashgrad import datasets, files
 from hashgrad.atomic import write_atomically
 
 STDOUT = "-"
@@ -23,21 +24,30 @@ def console(json_path: str | None, quiet: bool = False) -> Console:
     return Console(stderr=json_path == STDOUT, quiet=quiet, highlight=False, soft_wrap=True)
 
 
-def check_writable(option: str, path: str | None) -> None:
+def check_writable(option: str, path: str | None, *inputs: str | None) -> None:
     """Raise unless a file can be made at `path`, so that no work is done in vain.
 
     Args:
         option: the option that named the path, for messages.
         path: the file to be written; None and `-` (standard output) are always fine.
+        inputs: what else the command reads or writes, where this must not go.
 
     Raises:
-        ValueError: the path is a folder, or its folder is missing or not writable.
+        ValueError: the path is a folder, a device, a pipe or an input, or its folder is missing
+            or not writable.
     """
     if path is None or path == STDOUT:
         return
     target = Path(path)
     if target.is_dir():
         raise ValueError(f"{option} must name a file, got the folder {path!r}")
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{option} must name a regular file, got the device or pipe {path!r}")
+    for other in inputs:
+        if other is not None and other not in datasets.names() and _same(target, Path(other)):
+            raise ValueError(
+                f"{option} must name a file that the command does not use otherwise, got {path!r}"
+            )
     if not target.parent.is_dir():
         raise ValueError(f"{option} must name a file in an existing folder, got {path!r}")
     try:
@@ -47,6 +57,26 @@ def check_writable(option: str, path: str | None) -> None:
     except OSError as error:
         raise ValueError(
             f"{option} must name a file that can be written, got {path!r} ({error.strerror})"
+        ) from None
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)  # also by a hard link
+    return one.resolve() == other.resolve()
+
+
+def check_replaceable(option: str, path: str | None) -> None:
+    """Raise ValueError if a file that is no model stands where a model is to be written."""
+    # An empty file is a place that someone reserved.
+    if path is None or not Path(path).is_file() or Path(path).stat().st_size == 0:
+        return
+    try:
+        files.read_header(path)
+    except ValueError:
+        raise ValueError(
+            f"{option} must name a new file or a hashgrad model to replace, got {path!r}, "
+            "which is neither: remove it first, or choose another name"
         ) from None
 
 

@@ -34,7 +34,7 @@ def evaluate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Score a model on a data set: on its test rows, or on all rows of a file without any."""
-    check_writable("--json", json)
+    check_writable("--json", json, model, data)
     network = hashgrad.load(model, threads=check("threads", threads, argument="--threads"))
     dataset = load_data(data, network=network)
     x, y = judged(dataset)
@@ -81,8 +81,8 @@ def predict(
 
     Labels are those of the training data. Scores are the raw outputs, before softmax or sigmoid.
     """
-    check_writable("--output", output)
-    check_writable("--json", json)
+    check_writable("--output", output, model, data)
+    check_writable("--json", json, model, data, output)
     check_format(output, json)
     network = hashgrad.load(model, threads=check("threads", threads, argument="--threads"))
     rows = load_rows(data, network)

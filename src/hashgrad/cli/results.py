@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hashgrad import Network, __version__, _core
+from hashgrad import LSH, Network, __version__, _core
 from hashgrad.datasets import Dataset
 
 from .loading import outcome
@@ -132,7 +132,7 @@ def quality(scores: Mapping[str, Any]) -> str:
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """A training's result in two lines."""
+    """A training's result in two lines, or three with some advice."""
     judged = quality(result)
     recall = result["selection_recall"]
     what = [
@@ -142,10 +142,35 @@ def summary(result: Mapping[str, Any]) -> str:
         *([] if recall is None else [f"recall {recall:.3f}"]),
     ]
     before = result["resumed_from_epoch"]
+    partial = bool(result["history"]) and bool(result["history"][-1].get("partial"))
     cost = (
-        f"{result['epochs']} epochs{f' ({before} of them before)' if before else ''}, "
+        f"{epochs_done(result['epochs'], partial)}"
+        f"{f' ({before} of them before)' if before else ''}, "
         f"{result['train_seconds']:.1f} s of training "
         f"({result['examples_per_second']:,.0f} examples/s), "
         f"peak memory {in_words(result['peak_memory_bytes'])}"
     )
-    return "  ".join(what) + "\n" + cost
+    lines = ["  ".join(what), cost]
+    hashed = any(layer["active"]["name"] == LSH.word for layer in result["network"]["layers"])
+    if hashed and result["multiplications_fraction"] > 1:
+        lines.append("hashing costs more than it saves here: wider layers, or --selector dense")
+    return "\n".join(lines)
+
+
+def epochs_done(whole: int, partial: bool = False) -> str:
+    """How far a training came, in words.
+
+    Args:
+        whole: epochs finished.
+        partial: whether a part of one more was done.
+
+    >>> epochs_done(15), epochs_done(1, partial=True), epochs_done(0, partial=True)
+    ('15 epochs', '1 epoch and a part of the 2nd', 'a part of the 1st epoch')
+    """
+    words = f"{whole} epoch{'' if whole == 1 else 's'}"
+    if not partial:
+        return words
+    number = str(whole + 1)
+    endings = {} if number[-2:] in ("11", "12", "13") else {"1": "1st", "2": "2nd", "3": "3rd"}
+    ordinal = number[:-1] + endings.get(number[-1], number[-1] + "th")
+    return f"{words} and a part of the {ordinal}" if whole else f"a part of the {ordinal} epoch"

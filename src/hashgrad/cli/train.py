@@ -19,7 +19,7 @@ from hashgrad.schedules import SCHEDULES
 from . import options
 from .loading import LOSSES, TASKS, load_data, widened
 from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
-from .output import check_writable, console, write_json
+from .output import check_replaceable, check_writable, console, write_json
 from .results import shape, summary, training_result
 from .saving import save
 
@@ -36,16 +36,27 @@ def train(
     context: typer.Context,
     data: Annotated[str, DATA],
     test: Annotated[
-        str | None, typer.Option(help="A file with test rows.", rich_help_panel=FILES)
+        str | None,
+        typer.Option(
+            help="A file with test rows, or the share (0.2) of DATA's rows to hold out.",
+            metavar="FILE|SHARE",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="Save the model to this file.", rich_help_panel=FILES),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Save the model to this file; the resumed one by default.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
-            help="Go on with the model in this file; times are of this run alone.",
+            help="Go on with the model in this file, and save it there unless --output says "
+            "otherwise; times are of this run alone.",
             rich_help_panel=FILES,
         ),
     ] = None,
@@ -124,11 +135,15 @@ def train(
 ) -> None:
     """Train a network on a data set, and show its accuracy and what it cost.
 
-    Ctrl-C ends training early and keeps what was learned.
+    Ctrl-C ends training early; with --output or --resume, what was learned is saved.
     """
     params = context.params
-    check_writable("--output", output)
-    check_writable("--json", json)
+    check_writable("--output", output, data, test)
+    check_replaceable("--output", output)
+    if output is None:
+        output = resume
+        check_writable("--resume", output, data, test)
+    check_writable("--json", json, data, test, resume, output)
     people = console(json, quiet)
     fitting = _fitting(params)
     n_threads = check("threads", threads, argument="--threads")
@@ -177,13 +192,13 @@ class _Plan:
         self.settings["optimizer"] = member(
             OPTIMIZERS,
             "--optimizer",
-            params["optimizer"] or default("optimizer"),
+            _chosen(params, "optimizer"),
             given(params, "rate", "momentum"),
         )
         self.settings["schedule"] = member(
             SCHEDULES,
             "--schedule",
-            params["schedule"] or default("schedule"),
+            _chosen(params, "schedule"),
             given(params, "warmup", "every", "factor", "floor"),
         )
         options.layers(params, n_outputs=1)
@@ -197,6 +212,10 @@ class _Plan:
             threads=threads,
             **self.settings,
         )
+
+
+def _chosen(params: Mapping[str, Any], name: str) -> str:
+    return str(default(name) if params[name] is None else params[name])
 
 
 def _fitting(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from .targets import read_targets
 from .xc import is_xc, read_xc
 
 _SVMLIGHT = (".svm", ".svmlight", ".libsvm", ".txt")
+_TABLES = (".csv", ".tsv")
 _SUFFIXES = (".npz", ".amat", *_SVMLIGHT)
 
 
@@ -106,7 +107,15 @@ def _as_path(name_or_path: str | os.PathLike[str]) -> Path:
     if os.fspath(name_or_path) and path.exists():
         return path
     # A bare word is a misspelt name; with a folder or a known ending it is a path.
-    if isinstance(name_or_path, str) and len(path.parts) < 2 and _format(path) not in _SUFFIXES:
+    if (
+        isinstance(name_or_path, str)
+        and len(path.parts) < 2
+        and _format(path)
+        not in (
+            *_SUFFIXES,
+            *_TABLES,
+        )
+    ):
         raise one_of("data set", name_or_path, NAMED_SETS)
     raise FileNotFoundError(f"{path}: no such file or folder")
 
@@ -184,7 +193,15 @@ def _read(
     if kind in _SVMLIGHT:
         multilabel = None if task is None else task == "multilabel"
         return list(read_svmlight(paths, multilabel=multilabel, n_features=n_features))
+    recipe = ""
+    if kind in _TABLES:
+        comma = ", delimiter=','" if kind == ".csv" else ""
+        recipe = (
+            "; to convert a table of numbers with the label last: "
+            f"t = numpy.loadtxt({str(paths[0])!r}{comma}), "
+            "numpy.savez('data.npz', X=t[:, :-1], y=t[:, -1])"
+        )
     raise ValueError(
         f"{paths[0]}: the file name must end in one of {', '.join(_SUFFIXES)} "
-        f"(text also in .gz), got {''.join(paths[0].suffixes) or 'no ending'}"
+        f"(text also in .gz), got {''.join(paths[0].suffixes) or 'no ending'}{recipe}"
     )

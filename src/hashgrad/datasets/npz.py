@@ -45,7 +45,7 @@ def read_npz(path: str | Path) -> list[tuple[npt.NDArray[np.float32], npt.NDArra
         try:
             archive = np.load(stream, allow_pickle=False)
         except (zipfile.BadZipFile, EOFError, ValueError) as error:
-            raise ValueError(f"{path}: not an .npz archive, or cut short ({error})") from error
+            raise ValueError(f"{path}: not an .npz archive, or cut short") from error
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError(f"{path}: an .npz archive is needed, got a single array")
         names = set(archive.files)
@@ -66,7 +66,12 @@ def _array(archive: Any, path: Path, name: str) -> npt.NDArray[Any]:
         raise ValueError(f"{path}: {name} is missing; got {sorted(archive.files)}")
     try:
         array: npt.NDArray[Any] = archive[name]
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {name} cannot be read: it must be a whole array of numbers or words, "
+            "not of Python objects"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{path}: {name} cannot be read ({error})") from error
     return array
 
