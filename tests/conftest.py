@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,14 @@ from hashgrad import LSH, Dense, Network, load
 
 N_INPUTS = 24
 N_CLASSES = 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """A job that a shell puts in the background ignores Ctrl-C; the tests press it all the same."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def hashed(n: int = 64, fraction: float = 0.2, **settings: Any) -> Dense:
