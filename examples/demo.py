@@ -96,7 +96,7 @@ def main() -> None:
         f"1,000 neurons, of which {hashed.recall:.0%} are truly among those that answer it most "
         "strongly; all others were left out, forward and backward. Multiplications are shares of "
         "what full matrices take, with hashing, re-ranking and the tables' upkeep counted in; the "
-        "dense network stays below 100% because it skips zeros as well. Here hashing took "
+        "dense network stays below 100% because it skips most zeros as well. Here hashing took "
         f"{hashed.multiplications / dense.multiplications:.0%} of the dense network's "
         f"multiplications and {hashed.seconds / dense.seconds:.0%} of its time, and its accuracy "
         f"differs by {100 * (hashed.accuracy - dense.accuracy):+.2f} points."

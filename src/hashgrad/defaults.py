@@ -66,7 +66,7 @@ PARAMETERS: dict[str, Parameter] = {
     "ranking": Parameter(
         "signature",
         Choice(("signature", "collisions")),
-        "Candidates in order of Hamming distance of signatures, or of buckets shared.",
+        "Candidates by signature (angle, and length without a transform), or by buckets shared.",
     ),
     "candidates": Parameter(
         4.0, Interval(1, 10000), "Candidates evaluated exactly, in multiples of the number kept."

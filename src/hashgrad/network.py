@@ -63,7 +63,7 @@ class Network:
         >>> net.evaluate(X[500:], y[500:])["accuracy"] > 0.8
         True
 
-    Source: Spring and Shrivastava (2016), algorithm 1.
+    Source: Spring and Shrivastava (2016), arXiv 1602.08194.
     """
 
     def __init__(

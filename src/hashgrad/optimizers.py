@@ -30,7 +30,7 @@ class SGD(Optimizer):
     >>> SGD(rate=0.1).rate
     0.1
 
-    Source: Spring and Shrivastava (2016), section 5.2.
+    Source: Spring and Shrivastava (2016), arXiv 1602.08194.
     """
 
     word: ClassVar[str] = "sgd"

@@ -127,16 +127,16 @@ class LSH(Selector):
         bits: bits in the key of one table, 1 to 16.
         tables: number of tables, 1 to 256; `bits * tables` is at most 2048.
         projection: `"subspace"` (random directions inside the principal subspace of a sample of
-            the layer's inputs), `"gaussian"` or `"sparse"` (+1, 0, -1).
+            the layer's inputs), `"gaussian"` or `"sparse"` (+1, 0, -1; Gaussian for the bias).
         rank: dimensions of that subspace, one of them the bias's own; at least 2.
         transform: `"none"`, `"simple"`, `"sign-alsh"` or `"l2-alsh"`: the asymmetric
             transform that turns inner products into angles (or distances).
         center: hash inputs minus their mean.
         lookup: `"scan"` compares the signatures of all neurons, `"tables"` visits buckets,
-            `"auto"` takes what is cheaper for the layer's size.
+            `"auto"` scans up to 50,000 neurons.
         probes: buckets visited per table, the surest first; at most `2**bits`, and 256.
-        ranking: candidates by `"signature"` (Hamming distance over all bits) or by
-            `"collisions"` (buckets shared).
+        ranking: candidates by `"signature"` (the angle that all bits together tell; without a
+            transform times the neuron's length) or by `"collisions"` (buckets shared).
         candidates: candidates evaluated exactly, in multiples of `k`; at least 1.
         rehash: `"incremental"` moves a touched neuron after every update, `"rows"` re-hashes
             the touched ones on a schedule, `"auto"` takes the first where the optimizer allows.
@@ -153,7 +153,7 @@ class LSH(Selector):
     Traceback (most recent call last):
     ValueError: fraction must be in (0, 1], got 1.5
 
-    Source: Spring and Shrivastava (2016), section 5, algorithm 1.
+    Source: Spring and Shrivastava (2016), arXiv 1602.08194.
     """
 
     word: ClassVar[str] = "lsh"

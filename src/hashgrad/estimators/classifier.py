@@ -97,7 +97,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         >>> model.network_.layers[0].active.kept(512)
         128
 
-    Source: Spring and Shrivastava (2016), algorithm 1; parameters after scikit-learn's.
+    Source: Spring and Shrivastava (2016), arXiv 1602.08194; parameters after scikit-learn's.
     """
 
     _y_numeric: ClassVar[bool] = False

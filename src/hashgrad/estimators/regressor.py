@@ -69,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         >>> model.fit(X, y / y.std()).score(X, y / y.std()) > 0.95
         True
 
-    Source: Spring and Shrivastava (2016), algorithm 1; parameters after scikit-learn's.
+    Source: Spring and Shrivastava (2016), arXiv 1602.08194; parameters after scikit-learn's.
     """
 
     _y_numeric: ClassVar[bool] = True
