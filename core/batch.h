@@ -20,6 +20,14 @@ struct Batch {
   const int32_t* indices = nullptr;
   const float* values = nullptr;
 
+  // Row i will be read soon.
+  void prefetch(uint64_t i) const {
+    const char* from = reinterpret_cast<const char*>(dense ? dense + i * n_columns : values + indptr[i]);
+    const size_t n = (dense ? n_columns : static_cast<size_t>(indptr[i + 1] - indptr[i])) * sizeof(float);
+    for (size_t at = 0; at < std::min<size_t>(n, 1 << 14); at += 64) __builtin_prefetch(from + at);
+    if (!dense) __builtin_prefetch(indices + indptr[i]);
+  }
+
   // Throws std::invalid_argument that names the first offending row. n_entries: length of indices
   // and values.
   void check(uint64_t n_entries) const {

@@ -132,17 +132,17 @@ nb::dict tensors(nb::handle self) {
     const std::string at = "layers." + std::to_string(l) + ".";
     const size_t n = layer.spec().n_outputs, m = layer.n_columns();
     const auto stride = static_cast<int64_t>(layer.stride());
-    const auto matrix = [&](const std::string& name, Array<float>& a, size_t first, size_t columns) {
-      if (a.empty()) return;
-      if (columns)
-        d[(at + name).c_str()] = nb::cast(Out<float>(a.data(), {n, columns}, self, {stride, 1}));
-      else
-        d[(at + name).c_str()] = nb::cast(Out<float>(a.data() + first, {n}, self, {stride}));
+    const bool turned = layer.input_major();
+    const auto matrix = [&](const std::string& name, Array<float>& a, size_t columns) {
+      if (!a.empty())
+        d[(at + name).c_str()] =
+            nb::cast(Out<float>(a.data(), {n, columns}, self, {turned ? 1 : stride, turned ? stride : 1}));
     };
-    matrix("weight", layer.weight(), 0, m - 1);
-    matrix("bias", layer.weight(), m - 1, 0);
-    matrix("optimizer.moment1", layer.moment1(), 0, m);
-    matrix("optimizer.moment2", layer.moment2(), 0, m);
+    matrix("weight", layer.weight(), m - 1);
+    d[(at + "bias").c_str()] = nb::cast(Out<float>(layer.weight().data() + (turned ? (m - 1) * layer.stride() : m - 1),
+                                                   {n}, self, {turned ? 1 : stride}));
+    matrix("optimizer.moment1", layer.moment1(), m);
+    matrix("optimizer.moment2", layer.moment2(), m);
     put(d, at + "optimizer.row_square", self, layer.row_square(), {n});
     LshIndex* index = layer.index();
     if (!index || !net.built()) continue;
@@ -162,6 +162,19 @@ nb::dict tensors(nb::handle self) {
   return d;
 }
 
+nb::list arrangement(Network& net) {
+  nb::list out;
+  for (const Layer& layer : net.layers()) {
+    nb::dict d;
+    const bool hashed = layer.spec().selector == Selection::kLsh;
+    d["layout"] = kLayouts.name(layer.spec().layout);
+    d["lookup"] = hashed ? kLookups.name(layer.spec().lsh.lookup) : "exact";
+    d["code"] = hashed && layer.spec().lsh.lookup != Lookup::kExact ? kCodes.name(layer.spec().lsh.code) : "none";
+    out.append(d);
+  }
+  return out;
+}
+
 nb::list tables(Network& net) {
   const std::shared_lock reading(net.mutex());
   nb::list out;
@@ -170,6 +183,7 @@ nb::list tables(Network& net) {
     if (LshIndex* index = net.layers()[l].index()) {
       const LshSpec& spec = index->family().spec();
       d["lookup"] = kLookups.name(spec.lookup);
+      d["code"] = kCodes.name(spec.code);
       d["rehash"] = index->incremental() ? "incremental" : "rows";
       d["bits"] = spec.bits, d["tables"] = spec.tables;
       d["staleness"] = net.staleness(l);
@@ -205,6 +219,7 @@ void bind_specs(nb::module_& m) {
   word(lsh, "projection", &LshSpec::projection, kProjections);
   word(lsh, "transform", &LshSpec::transform, kTransforms);
   word(lsh, "lookup", &LshSpec::lookup, kLookups);
+  word(lsh, "code", &LshSpec::code, kCodes);
   word(lsh, "ranking", &LshSpec::ranking, kRankings);
   word(lsh, "rehash", &LshSpec::rehash, kRehashes);
 
@@ -216,6 +231,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("beta", &LayerSpec::beta)
       .def_rw("lsh", &LayerSpec::lsh);
   word(layer, "activation", &LayerSpec::activation, kActivations);
+  word(layer, "layout", &LayerSpec::layout, kLayouts);
   word(layer, "selector", &LayerSpec::selector, kSelections);
 
   nb::class_<OptimizerSpec> optimizer(m, "OptimizerSpec");
@@ -267,6 +283,15 @@ void bind_network(nb::module_& m) {
            "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a)
       .def("end_epoch", &Network::end_epoch)
       .def(
+          "arrange",
+          [](Network& net, size_t layer, const std::string& layout, const std::string& lookup,
+             const std::string& code) {
+            rule(layer < net.layers().size(), "layer must be one of the network's");
+            net.arrange(layer, kLayouts.parse(layout), kLookups.parse(lookup),
+                        code == "none" ? Code::kAuto : kCodes.parse(code));
+          },
+          "layer"_a, "layout"_a, "lookup"_a, "code"_a)
+      .def(
           "scores",
           [](Network& net, const PyBatch& batch, bool exact, int threads) {
             check_ready(net, batch);
@@ -312,6 +337,7 @@ void bind_network(nb::module_& m) {
             return out;
           },
           "batch"_a, "rows"_a)
+      .def("arrangement", &arrangement)
       .def("tensors", [](nb::handle self) { return tensors(self); })
       .def("sync_after_load", [](Network& net) { net.derive_after_load(1); })
       .def("state", &Network::state)
@@ -327,7 +353,7 @@ void bind_network(nb::module_& m) {
       .def("dense_multiplications", &Network::dense_multiplications, "batch_size"_a)
       .def("dense_prediction_multiplications", &Network::dense_prediction_multiplications)
       .def("tables", &tables)
-      .def("memory_bytes", &Network::bytes)
+      .def("memory_bytes", &Network::memory)
       .def_prop_ro("n_parameters", &Network::n_parameters)
       .def_prop_ro("built", &Network::built)
       .def_prop_ro("step", &Network::step);

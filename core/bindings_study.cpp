@@ -1,5 +1,6 @@
 // Doors for tests and for study: the kernels at a chosen level, a hash family on its own, one example's walk.
 #include "bindings.h"
+#include "calibrate.h"
 
 namespace hashgrad {
 
@@ -10,19 +11,22 @@ nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uin
   check_ready(net, batch);
   check_targets(net, batch, targets);
   rule(row < batch.n_rows, "row must be a row of X");
-  Worker w(net.layers());
-  w.walk.input.assign(batch, row);
-  Ask ask;
-  ask.training = true;
-  ask.seed = net.seed();
-  ask.step = step;
-  ask.forced = targets.labels(row);
-  net.forward(w.walk, ask, w.scratch, w.counts);
-  Trace& last = w.walk.traces.back();
+  Group group;
+  group.reserve(net.layers(), 1, 1);
+  group.size = 1;
+  Worker w(net.layers().size());
+  Example& example = group[0];
+  example.input.assign(batch, row);
+  example.ask.training = true;
+  example.ask.seed = net.seed();
+  example.ask.step = step;
+  example.ask.forced = targets.labels(row);
+  net.forward(group, Member(), w);
+  Passage& last = example.passages.back();
   loss_and_delta(net.loss(), last.active, targets, row, 1.f, 1.f, nullptr, last.delta);
-  net.backward(w.walk, w.scratch, w.counts);
+  net.learn(group, Member(), nullptr, true, w);
   nb::list out;
-  for (Trace& t : w.walk.traces) {
+  for (Passage& t : example.passages) {
     nb::dict d;
     const size_t n = t.active.id.size();
     std::vector<float> gain(n);
@@ -43,7 +47,8 @@ struct PyFamily {
   size_t bits;
 
   PyFamily(uint32_t n_inputs, const LshSpec& spec, uint64_t seed)
-      : family((spec.check(), n_inputs + 1), spec, seed, 0), bits(static_cast<size_t>(spec.bits * spec.tables)) {}
+      : family((spec.check(), n_inputs + 1), spec.resolved(1), seed, 0),
+        bits(static_cast<size_t>(spec.bits * spec.tables)) {}
 
   void fit(const PyBatch& sample) {
     rule(sample.n_columns + 1 == family.n_columns(), "sample must have n_inputs columns");
@@ -67,7 +72,7 @@ struct PyFamily {
     Query q;
     std::vector<uint64_t> words;
     for (uint64_t i = 0; i < x.n_rows; i++) {
-      family.hash_query(buffer.assign(x, i), q);
+      family.hash_query(buffer.assign(x, i), true, q);
       words.insert(words.end(), q.word.begin(), q.word.end());
     }
     return unpack(words, x.n_rows);
@@ -97,6 +102,24 @@ void bind_study(nb::module_& m) {
   m.def("simd_levels", &simd_levels);
   m.def("set_simd_level", &set_simd_level, "name"_a);
   m.def("hardware_threads", &hardware_threads);
+  m.def("calibrate", &calibrate, nb::call_guard<nb::gil_scoped_release>());
+  // Mean numbers of non-zeros and of cache lines that hold some, the bias included, in these rows of x.
+  m.def(
+      "density",
+      [](const PyBatch& x, In<uint32_t, 1> rows) {
+        const auto list = rows_of(rows, x.n_rows, "rows");
+        rule(!list.empty(), "rows must name at least one row, got none");
+        RowBuffer buffer(x.n_columns + 1);
+        double entries = 0, lines = 0;
+        for (const uint32_t i : list) {
+          const Row& row = buffer.assign(x, i);
+          entries += row.n;
+          for (uint32_t e = 0; e < row.n; e++) lines += e == 0 || row.index[e] / kBlock != row.index[e - 1] / kBlock;
+        }
+        const auto n = static_cast<double>(list.size());
+        return nb::make_tuple(entries / n, lines / n);
+      },
+      "x"_a, "rows"_a);
   m.def(
       "kernel_dot",
       [](In<float, 1> a, In<float, 1> b) {
@@ -150,7 +173,8 @@ void bind_study(nb::module_& m) {
              "p must have a row per column of x and one more");
         RowBuffer buffer(static_cast<uint32_t>(p.shape(0)));
         std::vector<float> out(p.shape(1));
-        active().project(p.data(), p.shape(1), buffer.assign(x, 0), out.data());
+        const Row& row = buffer.assign(x, 0);
+        active().project(p.data(), p.shape(1), row.index, row.value, row.n, out.data());
         const size_t n = out.size();
         return own(std::move(out), {n});
       },

@@ -1,222 +1,241 @@
 #include "layer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "random.h"
 
 namespace hashgrad {
 
-Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer)
-    : spec_(spec),
-      optimizer_(optimizer),
-      n_columns_(n_inputs + 1),
-      stride_(round_up(n_columns_, kBlock)),
-      weight_(stride_ * spec.n_outputs) {
-  const Optimizer kind = optimizer.kind;
-  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Array<float>(weight_.size());
-  if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) moment2_ = Array<float>(weight_.size());
-  if (kind == Optimizer::kRowAdagrad) row_square_ = Array<float>(spec.n_outputs);
+namespace {
 
+constexpr size_t kChunkBytes = 1 << 17;  // of weights that several examples read in turn, from the second-level cache
+constexpr size_t kFewRows = 16;          // of an example, at least, to be evaluated together
+constexpr uint32_t kStrip = 128;         // neurons of input-major weights, likewise
+
+Ask ask_of(const Example& example, size_t layer) {
+  Ask ask = example.ask;
+  ask.layer = layer;
+  if (layer + 1 < example.passages.size()) ask.forced = {};  // labels are outputs
+  return ask;
+}
+
+}  // namespace
+
+Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer)
+    : spec_(spec), asked_(spec.lsh), optimizer_(optimizer), seed_(seed), number_(layer), n_columns_(n_inputs + 1) {
+  spec_.lsh = asked_.resolved(spec.n_outputs);
+  allocate();
   // Uniform He for ReLU, Glorot for the others; biases start at zero.
   const float fan = spec.activation == Activation::kRelu ? static_cast<float>(n_inputs)
                                                          : static_cast<float>(n_inputs + spec.n_outputs);
   const float limit = std::sqrt(6.f / fan);
   for (uint32_t i = 0; i < spec.n_outputs; i++) {
     Random random(seed, Purpose::kWeights, layer, i);
-    for (uint32_t j = 0; j < n_inputs; j++) weight_[i * stride_ + j] = limit * (2.f * random.uniform() - 1.f);
+    for (uint32_t j = 0; j < n_inputs; j++)
+      weight_[input_major() ? j * stride_ + i : i * stride_ + j] = limit * (2.f * random.uniform() - 1.f);
   }
+  choose_selector();
+}
 
-  switch (spec.selector) {
+void Layer::allocate() {
+  const Optimizer kind = optimizer_.kind;
+  if (input_major() && kind == Optimizer::kRowAdagrad)
+    throw std::invalid_argument("layout must be 'neuron' with the optimizer 'row_adagrad', got 'input'");
+  stride_ = stride_of(input_major() ? spec_.n_outputs : n_columns_);
+  weight_ = Array<float>(stride_ * (input_major() ? n_columns_ : spec_.n_outputs));
+  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Array<float>(weight_.size());
+  if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) moment2_ = Array<float>(weight_.size());
+  if (kind == Optimizer::kRowAdagrad) row_square_ = Array<float>(spec_.n_outputs);
+  // Parts are what a team can share. Each adds to what the layer below must sum up, so they hold several active
+  // neurons.
+  const uint32_t n = spec_.n_outputs;
+  const uint32_t most = number_ == 0 ? std::min(64u, n / 16) : std::min({32u, n / 32, spec_.n_kept() / 6});
+  n_parts_ = std::bit_floor(std::max(1u, most));
+}
+
+void Layer::choose_selector() {
+  switch (spec_.selector) {
     case Selection::kAll:
       selector_ = make_all();
       break;
     case Selection::kRandom:
-      selector_ = make_random(spec);
+      selector_ = make_random(spec_);
       break;
     case Selection::kAdaptive:
-      selector_ = make_adaptive(spec);
+      selector_ = make_adaptive(spec_);
       break;
     case Selection::kWinnerTakeAll:
-      selector_ = make_winner_take_all(spec);
+      selector_ = make_winner_take_all(spec_);
       break;
     case Selection::kLsh:
-      if (spec.lsh.rehash == Rehash::kIncremental && !optimizer.rank_one())
+      if (spec_.lsh.rehash == Rehash::kIncremental && !optimizer_.rank_one())
         throw std::invalid_argument(
             "rehash 'incremental' must go with an optimizer that moves a row by one common factor "
             "(sgd, row_adagrad) and "
             "l2 = 0, got optimizer '" +
-            kOptimizers.name(kind) + "' and l2 = " + std::to_string(optimizer.l2));
-      selector_ = make_lsh(
-          spec, std::make_unique<LshIndex>(spec.n_outputs, n_columns_, spec.lsh,
-                                           spec.lsh.rehash != Rehash::kRows && optimizer.rank_one(), seed, layer));
+            kOptimizers.name(optimizer_.kind) + "' and l2 = " + std::to_string(optimizer_.l2));
+      if (spec_.lsh.lookup == Lookup::kExact) {
+        selector_ = make_winner_take_all(spec_);
+        break;
+      }
+      if (input_major()) throw std::invalid_argument("layout must be 'neuron' where neurons are hashed, got 'input'");
+      selector_ = make_lsh(spec_, std::make_unique<LshIndex>(spec_.n_outputs, n_columns_, spec_.lsh,
+                                                             spec_.lsh.rehash != Rehash::kRows && optimizer_.rank_one(),
+                                                             seed_, number_));
       break;
   }
 }
 
-void Layer::forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch, Counts& counts) const {
-  selector_->select(x, weights(), ask, trace.query, scratch.select, trace.active, counts);
-  trace.n_selected = static_cast<uint32_t>(trace.active.id.size());
-  counts.active += trace.n_selected;
+void Layer::arrange(Layout layout, Lookup lookup, Code code) {
+  const bool turn = layout != spec_.layout;
+  spec_.layout = layout;
+  spec_.lsh = asked_;
+  spec_.lsh.lookup = lookup;
+  spec_.lsh.code = code;
+  spec_.check();
+  spec_.lsh = spec_.lsh.resolved(spec_.n_outputs);
+  if (turn) {
+    const Array<float> old = std::move(weight_);
+    const size_t old_stride = stride_;
+    allocate();
+    const uint32_t rows = input_major() ? n_columns_ : spec_.n_outputs;
+    const uint32_t columns = input_major() ? spec_.n_outputs : n_columns_;
+    for (uint32_t i = 0; i < rows; i++)
+      for (uint32_t j = 0; j < columns; j++) weight_[i * stride_ + j] = old[j * old_stride + i];
+  }
+  choose_selector();
+}
+
+void Layer::propose(Example& example, Worker& w) const {
+  Passage& p = example.passages[number_];
+  selector_->propose(example.input_of(number_), spec_.n_outputs, ask_of(example, number_), p.query, w.select,
+                     p.proposal, w.counts[number_]);
+  p.proposal.z.resize(stride_of(p.proposal.size(spec_.n_outputs)));
+  if (scans(example.ask)) p.proposal.score.resize(stride_of(spec_.n_outputs));
+}
+
+void Layer::scan(Range own, Group& group, Worker& w) const {
+  w.query.clear(), w.score.clear();
+  for (size_t e = 0; e < group.size; e++) {
+    Passage& p = group[e].passages[number_];
+    w.query.push_back(&p.query);
+    w.score.push_back(p.proposal.score.data());
+  }
+  index()->scan(own.from, own.to, w.query, w.score.data(), w.select.lookup);
+}
+
+void Layer::nominate(Example& example, Worker& w) const {
+  Passage& p = example.passages[number_];
+  selector_->nominate(ask_of(example, number_), p.query, w.select, p.proposal);
+  p.proposal.z.resize(stride_of(p.proposal.size(spec_.n_outputs)));
+}
+
+void Layer::evaluate(Range own, Group& group, size_t first, size_t last) const {
+  const bool together = last - first > 1;
+  if (input_major()) {
+    const auto to = static_cast<uint32_t>(stride_of(own.to));
+    const uint32_t step = together ? kStrip : to;
+    for (uint32_t from = own.from; from < to; from += step)
+      for (size_t e = first; e < last; e++)
+        active().add_columns(weight_.data() + from, stride_, group[e].input_of(number_), std::min(step, to - from),
+                             group[e].passages[number_].proposal.z.data() + from);
+    return;
+  }
+  uint32_t step = std::max(1u, own.to - own.from);
+  if (together) {
+    const size_t proposed = group[first].passages[number_].proposal.size(spec_.n_outputs);
+    const size_t some = kFewRows * spec_.n_outputs / std::max<size_t>(1, proposed);  // that hold a few of them
+    step = static_cast<uint32_t>(std::min<size_t>(step, std::max(some, kChunkBytes / (stride_ * sizeof(float)))));
+  }
+  for (uint32_t from = own.from; from < own.to; from += step) {
+    const uint32_t to = std::min(own.to, from + step);
+    for (size_t e = first; e < last; e++) {
+      Proposal& p = group[e].passages[number_].proposal;
+      const Row& x = group[e].input_of(number_);
+      if (p.all) {
+        active().dot_rows(weight_.data() + size_t{from} * stride_, stride_, nullptr, to - from, x, p.z.data() + from);
+        continue;
+      }
+      const auto begin = std::lower_bound(p.id.begin(), p.id.end(), from);
+      const auto end = std::lower_bound(begin, p.id.end(), to);
+      active().dot_rows(weight_.data(), stride_, std::to_address(begin), static_cast<uint32_t>(end - begin), x,
+                        p.z.data() + (begin - p.id.begin()));
+    }
+  }
+}
+
+void Layer::evaluate_all(const Row& x, std::vector<float>& z) const {
+  z.resize(stride_of(spec_.n_outputs));
+  if (input_major())
+    active().add_columns(weight_.data(), stride_, x, static_cast<uint32_t>(z.size()), z.data());
+  else
+    active().dot_rows(weight_.data(), stride_, nullptr, spec_.n_outputs, x, z.data());
+}
+
+uint64_t Layer::evaluation_cost(const Row& x, const Proposal& proposal) const {
+  return input_major() ? x.n * stride_ : proposal.size(spec_.n_outputs) * x.cost();
+}
+
+void Layer::keep(Example& example, bool activates, Worker& w) const {
+  Passage& p = example.passages[number_];
+  const Row& x = example.input_of(number_);
+  Counts& counts = w.counts[number_];
+  const uint64_t evaluated = p.proposal.size(spec_.n_outputs), cost = evaluation_cost(x, p.proposal);
+  selector_->keep(spec_.n_outputs, ask_of(example, number_), w.select, p.proposal, p.active, counts);
+  p.n_selected = static_cast<uint32_t>(p.active.id.size());
+  const uint64_t forward = p.n_selected == evaluated ? cost : p.n_selected * (input_major() ? uint64_t{x.n} : x.cost());
+  counts.forward += forward;
+  counts.rerank += cost - forward;
+  counts.candidates += evaluated;
+  counts.active += p.n_selected;
   counts.queries++;
-  if (!last) activate(trace);
+  if (activates) activate(p);
+  if (!example.ask.training) return;
+  p.delta.resize(p.active.id.size());
+  if (number_ == 0) return;
+  p.width = by_columns(x) ? stride_ : x.n;
+  p.towards.resize(n_parts_ * p.width);
 }
 
-void Layer::activate(Trace& trace) const {
-  ActiveSet& set = trace.active;
-  trace.activation.clear();
-  trace.output.clear();
+void Layer::activate(Passage& passage) const {
+  ActiveSet& set = passage.active;
+  const size_t n = set.id.size();
+  passage.activation.resize(n);
+  uint32_t* index = passage.output.indices(n);
+  float* value = passage.output.values();
+  float* activation = passage.activation.data();
   size_t kept = 0;
-  for (size_t k = 0; k < set.id.size(); k++) {
-    const float z = set.z[k];
-    float a = z;
-    switch (spec_.activation) {
-      case Activation::kRelu:
-        if (!(z > 0.f) && z == z)
-          continue;  // at rest: no output, no gradient. A NaN goes on, to be reported at the loss
-        break;
-      case Activation::kTanh:
-        a = std::tanh(z);
-        break;
-      case Activation::kSigmoid:
-        a = 1.f / (1.f + std::exp(-z));
-        break;
-      case Activation::kLinear:
-        break;
+  if (spec_.activation == Activation::kRelu) {
+    for (size_t k = 0; k < n; k++) {  // at rest: no output, no gradient. A NaN goes on, to be reported at the loss
+      const float z = set.z[k];
+      set.id[kept] = set.id[k];
+      set.z[kept] = activation[kept] = z;
+      if (!set.gain.empty()) set.gain[kept] = set.gain[k];
+      kept += !(z <= 0.f);
     }
-    const float gain = set.gain_of(k);
-    set.id[kept] = set.id[k];
-    set.z[kept] = z;
-    if (!set.gain.empty()) set.gain[kept] = gain;
-    kept++;
-    trace.activation.push_back(a);
-    trace.output.push(set.id[k], gain * a);
-  }
-  set.id.resize(kept);
-  set.z.resize(kept);
-  if (!set.gain.empty()) set.gain.resize(kept);
-  trace.output.finish();
-}
-
-void Layer::backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below, Scratch& scratch,
-                     Counts& counts) const {
-  std::vector<float>& g = scratch.gradient;
-  const auto n = static_cast<uint32_t>(trace.active.id.size());
-  g.assign(x.dense ? stride_ : x.n, 0.f);
-  active().add_rows(weight_.data(), stride_, trace.active.id.data(), trace.delta.data(), n, x, g.data());
-  counts.backward += n * x.cost();
-  below.delta.resize(below.active.id.size());
-  for (size_t k = 0; k < below.delta.size(); k++) {  // entry k of x is neuron k of the layer below
-    const float a = below.activation[k];
-    float slope = 1.f;
-    switch (activation_below) {
-      case Activation::kTanh:
-        slope = 1.f - a * a;
-        break;
-      case Activation::kSigmoid:
-        slope = a * (1.f - a);
-        break;
-      default:
-        break;
+    set.id.resize(kept);
+    set.z.resize(kept);
+    if (!set.gain.empty()) set.gain.resize(kept);
+    passage.activation.resize(kept);
+  } else {
+    for (; kept < n; kept++) {
+      const float z = set.z[kept];
+      activation[kept] = spec_.activation == Activation::kTanh      ? std::tanh(z)
+                         : spec_.activation == Activation::kSigmoid ? 1.f / (1.f + std::exp(-z))
+                                                                    : z;
     }
-    below.delta[k] = slope * below.active.gain_of(k) * g[x.dense ? below.active.id[k] : k];
   }
+  std::copy_n(set.id.begin(), kept, index);
+  for (size_t k = 0; k < kept; k++) value[k] = set.gain_of(k) * activation[k];
+  passage.output.take(static_cast<uint32_t>(kept));
+  passage.output.finish();
 }
 
-// The factor on the summed gradient by which a row moves (rank-one optimisers), or 1 for those that
-// look at each weight.
-float Layer::row_factor(uint32_t i, float gradient_norm2, const Rate& rate) {
-  if (rate.kind == Optimizer::kSgd) return rate.rate;
-  if (rate.kind != Optimizer::kRowAdagrad) return 1.f;
-  row_square_[i] += gradient_norm2 / static_cast<float>(n_columns_);
-  return rate.rate / (std::sqrt(row_square_[i]) + optimizer_.epsilon);
-}
-
-// One row moves against a * x, where `factor` is what row_factor gave.
-void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts) {
-  const bool decays = optimizer_.l2 > 0.f;
-  Step step = rate.step;
-  step.bias_column = n_columns_ - 1;
-  if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
-  const size_t at = stride_ * i;
-  active().update[decays][static_cast<size_t>(rate.kind)](&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
-                                                          moment2_.empty() ? nullptr : &moment2_[at], a, x, step);
-  counts.update += x.cost() * update_cost(rate.kind, decays);
-}
-
-void Layer::update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch, Counts& counts) {
-  LshIndex* index = selector_->index();
-  float x_norm2 = 0.f;
-  if (rate.kind == Optimizer::kRowAdagrad) {
-    x_norm2 = active().dot(x.value, x.value, x.n);
-    counts.update += x.n;
-  }
-  for (size_t k = 0; k < trace.active.id.size(); k++) {
-    const float delta = trace.delta[k];
-    if (delta == 0.f) continue;
-    const uint32_t i = trace.active.id[k];
-    const float factor = row_factor(i, delta * delta * x_norm2, rate);
-    const float bias = weight_[stride_ * i + n_columns_ - 1];
-    step_row(i, factor * delta, factor, x, rate, counts);
-    if (!index) continue;
-    if (index->incremental())
-      counts.rehash += index->follow(i, factor * delta, trace.active.z[k] - bias, trace.query, scratch.select.lookup);
-    else
-      index->mark(i);
-  }
-}
-
-void Layer::update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate, Scratch& scratch,
-                       Counts& counts) {
-  std::vector<float>& g = scratch.gradient;
-  g.resize(stride_, 0.f);
-  scratch.touched.resize(stride_ / kBlock);
-  scratch.block.clear();
-  const auto touch = [&](uint32_t block) {
-    if (scratch.touched[block]) return;
-    scratch.touched[block] = 1;
-    scratch.block.push_back(block);
-    std::fill_n(&g[size_t{block} * kBlock], kBlock, 0.f);
-  };
-  for (const Contribution& c : contributions) {
-    const Row& x = *c.x;
-    const float delta = c.trace->delta[c.position];
-    if (x.dense) {
-      for (uint32_t b = 0; b < x.n_blocks; b++) {
-        touch(x.block[b]);
-        active().axpy(&g[size_t{x.block[b]} * kBlock], delta, x.dense + size_t{x.block[b]} * kBlock, kBlock);
-      }
-    } else {
-      for (uint32_t e = 0; e < x.n; e++) {
-        touch(x.index[e] / static_cast<uint32_t>(kBlock));
-        g[x.index[e]] += delta * x.value[e];
-      }
-    }
-    counts.update += x.cost();
-  }
-  for (const uint32_t b : scratch.block) scratch.touched[b] = 0;
-  std::sort(scratch.block.begin(), scratch.block.end());
-  const Row row{nullptr, nullptr, 0, g.data(), scratch.block.data(), static_cast<uint32_t>(scratch.block.size())};
-
-  float norm2 = 0.f;
-  if (rate.kind == Optimizer::kRowAdagrad) {
-    for (const uint32_t b : scratch.block)
-      norm2 += active().dot(&g[size_t{b} * kBlock], &g[size_t{b} * kBlock], kBlock);
-    counts.update += row.cost();
-  }
-  const float factor = row_factor(i, norm2, rate);
-  step_row(i, factor, factor, row, rate, counts);
-  LshIndex* index = selector_->index();
-  if (!index) return;
-  if (!index->incremental()) return index->mark(i);
-  scratch.steps.clear();
-  for (const Contribution& c : contributions)
-    scratch.steps.emplace_back(factor * c.trace->delta[c.position], &c.trace->query);
-  counts.rehash += index->follow(i, scratch.steps, &weight_[stride_ * i], scratch.select.lookup);
-}
-
-size_t Layer::bytes() {
-  return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() + (index() ? index()->bytes() : 0);
+size_t Layer::memory() {
+  return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() +
+         (index() ? index()->memory() : 0);
 }
 
 }  // namespace hashgrad

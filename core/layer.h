@@ -1,39 +1,23 @@
-// One fully connected layer: rows of weights (the bias last in each), optimiser state beside them,
-// and a selector. All of a layer's work on one example leaves its marks in a Trace; the layer
-// itself changes only in update.
+// One fully connected layer: weights (the bias a weight like any other), optimiser state beside them, and a selector.
+// Weights lie neuron by neuron where a selector names the neurons to evaluate, or input by input where a sparse input
+// names the inputs to read.
+//
+// The work on a group of examples goes in phases. In some, a member of the team sees to its own examples (propose,
+// nominate, keep); in the others to its own neurons, for all examples (scan, evaluate, learn): a neuron's weights, its
+// hashes and its optimiser state are read and written by one thread alone, and stay in that thread's cache. Between
+// phases all members meet. A thread that trains or predicts on its own is a team of one.
 #pragma once
 
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "group.h"
 #include "ledger.h"
-#include "row_buffer.h"
-#include "selector/selector.h"
 #include "spec.h"
+#include "threads.h"
 
 namespace hashgrad {
-
-// One example's passage through one layer.
-struct Trace {
-  explicit Trace(uint32_t n_outputs) : output(n_outputs + 1) {}
-
-  ActiveSet active;               // neurons kept; after activate(), of a ReLU layer only those above zero
-  std::vector<float> activation;  // f(z), before the gain
-  std::vector<float> delta;       // d loss / d z of the same neurons
-  uint32_t n_selected = 0;        // before ReLU's zeros were dropped
-  Query query;
-  RowBuffer output;  // the next layer's input
-};
-
-// One thread's working memory for any layer.
-struct Scratch {
-  SelectScratch select;
-  std::vector<float> gradient;   // of a layer's input, or of one row
-  std::vector<uint32_t> block;   // touched blocks of `gradient`
-  std::vector<uint8_t> touched;  // per block, zero between uses
-  std::vector<std::pair<float, const Query*>> steps;
-};
 
 // An optimiser's step for this moment of training, and how to share it between examples and
 // batches.
@@ -47,45 +31,87 @@ class Layer {
  public:
   Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer);
 
-  void forward(const Row& x, const Ask& ask, bool last, Trace& trace, Scratch& scratch, Counts& counts) const;
-  void activate(Trace& trace) const;  // z -> the next layer's input; part of forward unless `last`
-  // d loss / d z of the layer below, from this layer's deltas; x is the row that came from below.
-  void backward(const Row& x, const Trace& trace, Trace& below, Activation activation_below, Scratch& scratch,
-                Counts& counts) const;
+  // How weights lie, and how an LSH layer looks up; the optimiser's state must still be zero. The weights stay.
+  void arrange(Layout layout, Lookup lookup, Code code);
 
-  // Hogwild: every active row moves by its own gradient, at once.
-  void update(const Row& x, const Trace& trace, const Rate& rate, Scratch& scratch, Counts& counts);
+  // Forward. The example's passage here is example.passages[the layer's number].
+  void propose(Example& example, Worker& w) const;
+  bool scans(const Ask& ask) const { return selector_->scans(ask); }
+  void scan(Range own, Group& group, Worker& w) const;
+  void nominate(Example& example, Worker& w) const;
+  void evaluate(Range own, Group& group, size_t first, size_t last) const;  // those examples
+  void keep(Example& example, bool activates, Worker& w) const;
+  void activate(Passage& passage) const;  // z -> the next layer's input; part of `keep` if it `activates`
+  // The exact z of every neuron, whatever the selector.
+  void evaluate_all(const Row& x, std::vector<float>& z) const;
 
-  // Batch-synchronous: row i moves once, by the sum of its gradients over (input, trace, position
-  // in the trace).
-  struct Contribution {
-    const Row* x;
-    const Trace* trace;
-    uint32_t position;
-  };
-  void update_row(uint32_t i, std::span<const Contribution> contributions, const Rate& rate, Scratch& scratch,
-                  Counts& counts);
+  // Backward, and the update of the member's own neurons; `rate` null: backward alone. `above`: the layer whose inputs
+  // are this one's neurons, or null.
+  void learn(const Member& me, Group& group, const Layer* above, const Rate* rate, bool at_once, Worker& w);
 
-  Weights weights() const { return {weight_.data(), stride_, spec_.n_outputs, n_columns_}; }
-  LshIndex* index() { return selector_->index(); }
+  // The same for a narrow layer, which is input-major and has one part: members see to their own examples, then to the
+  // rows of these inputs.
+  bool narrow() const { return input_major() && n_parts_ == 1 && number_ > 0; }
+  void back_narrow(const Member& me, Group& group, const Layer* above, Worker& w);
+  void step_narrow(const Member& me, Range inputs, Group& group, const Rate& rate, Worker& w);
+
+  // A member's neurons: whole parts, which do not depend on the team's size, so that sums over parts do not either.
+  Range own(const Member& me) const { return {part(first_part(me)), part(last_part(me))}; }
+  uint32_t n_parts() const { return n_parts_; }
+  uint32_t part(uint32_t p) const {  // its first neuron
+    const size_t blocks = stride_of(spec_.n_outputs) / kBlock;
+    return static_cast<uint32_t>(std::min<size_t>(spec_.n_outputs, blocks * p / n_parts_ * kBlock));
+  }
+
+  Weights weights() const { return {weight_.data(), stride_, spec_.n_outputs, n_columns_}; }  // neuron-major only
+  LshIndex* index() const { return selector_->index(); }
   const LayerSpec& spec() const { return spec_; }
   uint32_t n_columns() const { return n_columns_; }
   size_t stride() const { return stride_; }
+  bool input_major() const { return spec_.layout == Layout::kInput; }
   Array<float>& weight() { return weight_; }
   Array<float>& moment1() { return moment1_; }
   Array<float>& moment2() { return moment2_; }
   Array<float>& row_square() { return row_square_; }
-  size_t bytes();
+  size_t memory();
 
  private:
+  // Steps that are in the gradients' factors: nothing else happens to a weight.
+  bool plain(const Rate& rate) const { return rate.kind == Optimizer::kSgd && optimizer_.l2 == 0.f; }
+  static size_t stride_of(uint32_t n) { return round_up(n, kBlock); }
+  uint32_t first_part(const Member& me) const { return static_cast<uint32_t>(me.first(n_parts_)); }
+  uint32_t last_part(const Member& me) const { return static_cast<uint32_t>(me.last(n_parts_)); }
+  void allocate();
+  void choose_selector();
+  uint64_t evaluation_cost(const Row& x, const Proposal& proposal) const;
+  bool by_columns(const Row& x) const { return !input_major() && x.dense; }  // how `towards` is indexed
+
+  // layer_learn.cpp
+  void collect_delta(Range neurons, Example& example, const Layer& above) const;
+  void learn_rows(const Member& me, Group& group, const Rate* rate, bool at_once, Worker& w);
+  void update_row(uint32_t i, std::span<const Incidence::Entry> entries, Group& group, const Rate& rate, bool at_once,
+                  Worker& w);
+  Row sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
   float row_factor(uint32_t i, float gradient_norm2, const Rate& rate);
 
-  LayerSpec spec_;
+  // layer_columns.cpp
+  void learn_columns(const Member& me, Group& group, const Rate* rate, Worker& w);
+  void run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, bool towards, const Rate* rate, Group& group,
+                   Worker& w);
+  void cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) const;
+  void take_back_steps(Range parts, Group& group, const Rate& rate, Worker& w);
+  void step_columns(uint32_t j, std::span<const Incidence::Entry> entries, Range own, const Group& group,
+                    const Rate& rate, Worker& w);
+
+  LayerSpec spec_;  // resolved
+  LshSpec asked_;
   OptimizerSpec optimizer_;
+  uint64_t seed_, number_;
   uint32_t n_columns_;  // inputs + 1
-  size_t stride_;       // n_columns padded to whole cache lines
-  Array<float> weight_;
+  uint32_t n_parts_;
+  size_t stride_ = 0;               // of a row of weights, in whole cache lines
+  Array<float> weight_;             // n_outputs x stride or, input-major, n_columns x stride
   Array<float> moment1_, moment2_;  // element-wise optimisers only
   Array<float> row_square_;         // row-wise Adagrad only
   std::unique_ptr<Selector> selector_;

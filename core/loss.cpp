@@ -8,12 +8,6 @@ namespace hashgrad {
 
 namespace {
 
-// Position of output `label` in the active set. Dense output layers hold every output in order.
-size_t position(const ActiveSet& outputs, uint32_t label) {
-  if (label < outputs.id.size() && outputs.id[label] == label) return label;
-  return static_cast<size_t>(std::find(outputs.id.begin(), outputs.id.end(), label) - outputs.id.begin());
-}
-
 float softmax(const ActiveSet& outputs, std::span<const int32_t> labels, std::vector<float>& delta) {
   if (labels.empty()) {
     std::fill(delta.begin(), delta.end(), 0.f);

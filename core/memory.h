@@ -30,7 +30,7 @@ class Array {
   explicit Array(size_t n) : size_(n) {
     if (n == 0) return;
     if (n > SIZE_MAX / sizeof(T) - kHugePage) throw std::bad_alloc();
-    const bool huge = n * sizeof(T) >= 2 * kHugePage;
+    const bool huge = n * sizeof(T) >= kHugePage;
     const size_t bytes = round_up(n * sizeof(T), huge ? kHugePage : kLine);
     data_.reset(static_cast<T*>(std::aligned_alloc(huge ? kHugePage : kLine, bytes)));
     if (!data_) throw std::bad_alloc();

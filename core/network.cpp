@@ -1,14 +1,18 @@
 #include "network.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
 namespace hashgrad {
 
-Walk::Walk(const std::vector<Layer>& layers) : input(layers.front().n_columns()) {
-  for (const Layer& layer : layers) traces.emplace_back(layer.spec().n_outputs);
+namespace {
+constexpr size_t kSideBySide =
+    8;  // predictions that one thread makes together, so that they share what is in its cache
 }
 
 Network::Network(uint32_t n_inputs, std::vector<LayerSpec> specs, Loss loss, const OptimizerSpec& optimizer,
@@ -36,10 +40,6 @@ Network::Network(uint32_t n_inputs, std::vector<LayerSpec> specs, Loss loss, con
   prediction_ledger_.layers.resize(layers_.size());
 }
 
-const Row& Network::input_of(Walk& walk, size_t layer) const {
-  return layer == 0 ? walk.input.row() : walk.traces[layer - 1].output.row();
-}
-
 Ask Network::ask_of(bool training, uint64_t step) const {
   Ask ask;
   ask.training = training;
@@ -48,53 +48,138 @@ Ask Network::ask_of(bool training, uint64_t step) const {
   return ask;
 }
 
-void Network::forward(Walk& walk, const Ask& ask, Scratch& scratch, std::vector<Counts>& counts) const {
-  for (size_t l = 0; l < layers_.size(); l++) {
-    const bool last = l + 1 == layers_.size();
-    Ask here = ask;
-    here.layer = l;
-    if (!last) here.forced = {};
-    layers_[l].forward(input_of(walk, l), here, last, walk.traces[l], scratch, counts[l]);
+void Network::arrange(size_t l, Layout layout, Lookup lookup, Code code) {
+  const std::unique_lock writing(mutex_);
+  if (step_ > 0 || (has_lsh_ && built_)) throw std::runtime_error("arrange must come before training and building");
+  layers_[l].arrange(layout, lookup, code);
+  walkers_.clear(), pool_.clear(), batch_ = Group();
+  has_lsh_ = std::any_of(layers_.begin(), layers_.end(), [](const Layer& layer) { return layer.index(); });
+  built_ = !has_lsh_;
+}
+
+void Network::forward(Group& group, const Member& me, Worker& w) const {
+  for (size_t l = 0; l < layers_.size(); l++) forward_layer(l, l + 1 < layers_.size(), group, me, w);
+}
+
+void Network::forward_layer(size_t l, bool activate, Group& group, const Member& me, Worker& w) const {
+  const Layer& layer = layers_[l];
+  const size_t mine = me.first(group.size), end = me.last(group.size);
+  for (size_t e = mine; e < end; e++) layer.propose(group[e], w);
+  if (layer.scans(group[0].ask)) {
+    me.meet();
+    layer.scan(layer.own(me), group, w);
+    me.meet();
+    for (size_t e = mine; e < end; e++) layer.nominate(group[e], w);
   }
+  if (layer.narrow()) {
+    layer.evaluate({0, layer.spec().n_outputs}, group, mine, end);
+  } else {
+    me.meet();
+    if (group[0].ask.training && turns_inputs(l)) collect_inputs(l, group, me);
+    layer.evaluate(layer.own(me), group, 0, group.size);
+    me.meet();
+  }
+  for (size_t e = mine; e < end; e++) layer.keep(group[e], activate, w);
 }
 
-void Network::backward(Walk& walk, Scratch& scratch, std::vector<Counts>& counts) const {
-  for (size_t l = layers_.size() - 1; l > 0; l--)
-    layers_[l].backward(input_of(walk, l), walk.traces[l], walk.traces[l - 1], layers_[l - 1].spec().activation,
-                        scratch, counts[l]);
+// Whether layer l's inputs are needed turned round: for its own update, or for that of the layer whose neurons they
+// are.
+bool Network::turns_inputs(size_t l) const {
+  const bool plain = optimizer_.kind == Optimizer::kSgd && optimizer_.l2 == 0.f;
+  return l > 0 ? !layers_[l - 1].input_major() || layers_[l].input_major() : layers_[0].input_major() && !plain;
 }
 
-void Network::update(Walk& walk, const Rate& rate, Scratch& scratch, std::vector<Counts>& counts) {
-  for (size_t l = 0; l < layers_.size(); l++)
-    layers_[l].update(input_of(walk, l), walk.traces[l], rate, scratch, counts[l]);
+// Layer l's inputs turned round, each member those of its own neurons.
+void Network::collect_inputs(size_t l, Group& group, const Member& me) const {
+  if (l > 0)
+    group.incidences[l].collect(me.index, layers_[l - 1].own(me), group.size, [&](size_t e) {
+      return std::span<const uint32_t>(group[e].passages[l - 1].active.id);
+    });
+  else
+    group.incidences[0].collect(me.index,
+                                {static_cast<uint32_t>(me.first(n_inputs_)), static_cast<uint32_t>(me.last(n_inputs_))},
+                                group.size, [&](size_t e) {
+                                  const Row& x = group[e].input.row();
+                                  return std::span<const uint32_t>(x.index, x.n - 1);
+                                });
+}
+
+bool Network::learn(Group& group, const Member& me, const Rate* rate, bool at_once, Worker& w) {
+  const auto above = [&](size_t l) { return l + 1 < layers_.size() ? &layers_[l + 1] : nullptr; };
+  for (size_t l = layers_.size(); l-- > 0;) {
+    Layer& layer = layers_[l];
+    const bool narrow = layer.narrow(), last = !above(l);
+    if (narrow && !last) me.meet();
+    if (narrow) layer.back_narrow(me, group, above(l), w);
+    if (narrow || last || !above(l)->narrow()) me.meet();
+    if (last && !group.is_finite()) return false;
+    if (narrow) {
+      if (rate && turns_inputs(l)) collect_inputs(l, group, me);
+      if (rate) layer.step_narrow(me, layers_[l - 1].own(me), group, *rate, w);
+    } else {
+      layer.learn(me, group, above(l), rate, at_once, w);
+    }
+  }
+  me.meet();
+  if (rate && !at_once) move_in_tables(group, me);
+  return true;
+}
+
+void Network::move_in_tables(Group& group, const Member& me) {
+  for (size_t l = 0; l < layers_.size(); l++) {
+    LshIndex* index = layers_[l].index();
+    if (!index || !index->incremental() || !index->tables()) continue;
+    if (me.index == 0) {
+      group.moved.clear();
+      for (const Incidence::Share& share : group.incidences[l + 1].shares())
+        group.moved.insert(group.moved.end(), share.touched.begin(), share.touched.end());
+      std::sort(group.moved.begin(), group.moved.end());
+    }
+    me.meet();
+    const auto n = static_cast<size_t>(index->tables()->n_tables());
+    for (size_t t = me.first(n); t < me.last(n); t++) index->move_in_tables(static_cast<int>(t), group.moved);
+    me.meet();
+  }
 }
 
 void Network::predict(const Batch& batch, bool exact, int threads,
                       const std::function<void(uint64_t, const ActiveSet&)>& take) {
   const std::shared_lock reading(mutex_);
-  std::vector<std::unique_ptr<Worker>> workers;
+  const auto n_threads = static_cast<size_t>(threads);
+  std::vector<std::unique_ptr<Walker>> walkers;
   {
     const std::lock_guard lock(pool_mutex_);
-    while (workers.size() < static_cast<size_t>(threads)) {
-      if (pool_.empty()) pool_.push_back(std::make_unique<Worker>(layers_));
-      workers.push_back(std::move(pool_.back()));
+    while (walkers.size() < n_threads) {
+      if (pool_.empty()) pool_.push_back(std::make_unique<Walker>(layers_, kSideBySide));
+      walkers.push_back(std::move(pool_.back()));
       pool_.pop_back();
     }
   }
+  const size_t together = std::clamp<size_t>(batch.n_rows / n_threads, 1, kSideBySide);
+  std::atomic<size_t> next{0};
   Team team(threads);
-  team.each(batch.n_rows, 8, [&](int member, size_t i) {
-    Worker& w = *workers[static_cast<size_t>(member)];
-    w.walk.input.assign(batch, i);
-    Ask ask = ask_of(false, i);
-    ask.exact = exact;
-    forward(w.walk, ask, w.scratch, w.counts);
-    take(i, w.walk.traces.back().active);
+  team.run([&](const Member& me) {
+    Walker& walker = *walkers[static_cast<size_t>(me.index)];
+    Group& group = walker.group;
+    for (size_t from = next.fetch_add(together); from < batch.n_rows; from = next.fetch_add(together)) {
+      group.size = std::min<size_t>(together, batch.n_rows - from);
+      for (size_t e = 0; e < group.size; e++) {
+        group[e].input.assign(batch, from + e);
+        group[e].ask = ask_of(false, from + e);
+        group[e].ask.exact = exact;
+      }
+      forward(group, Member(), walker.worker);
+      for (size_t e = 0; e < group.size; e++) take(from + e, group[e].passages.back().active);
+    }
   });
   const std::lock_guard lock(pool_mutex_);
   prediction_ledger_.examples += batch.n_rows;
-  for (auto& w : workers) {
-    for (size_t l = 0; l < layers_.size(); l++) prediction_ledger_.layers[l].add(w->counts[l]), w->counts[l] = Counts();
-    pool_.push_back(std::move(w));
+  for (auto& walker : walkers) {
+    for (size_t l = 0; l < layers_.size(); l++) {
+      prediction_ledger_.layers[l].add(walker->worker.counts[l]);
+      walker->worker.counts[l] = Counts();
+    }
+    pool_.push_back(std::move(walker));
   }
 }
 
@@ -127,28 +212,30 @@ void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int3
 std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t> rows) {
   const std::shared_lock reading(mutex_);
   std::vector<Recall> result(layers_.size(), Recall{0.0, 0.0});
-  Worker w(layers_);
-  ActiveSet exact;
-  std::vector<uint8_t> taken;
+  const auto n = static_cast<double>(rows.size());
+  Walker walker(layers_, 1);
+  walker.group.size = 1;
+  Example& example = walker.group[0];
+  std::vector<float> z;
+  std::vector<uint32_t> best, found;
   for (const uint32_t row : rows) {
-    w.walk.input.assign(batch, row);
+    example.input.assign(batch, row);
+    example.ask = ask_of(true, row);
     for (size_t l = 0; l < layers_.size(); l++) {
-      Trace& trace = w.walk.traces[l];
-      const Weights weights = layers_[l].weights();
-      Ask ask = ask_of(true, row);
-      ask.layer = l;
-      layers_[l].forward(input_of(w.walk, l), ask, true, trace, w.scratch, w.counts[l]);
-      evaluate_all(input_of(w.walk, l), weights, exact);
-      keep_largest(trace.n_selected, w.scratch.select, exact);
-      taken.assign(weights.n_rows, 0);
-      for (const uint32_t i : exact.id) taken[i] = 1;
-      double hits = 0;
-      for (const uint32_t i : trace.active.id) hits += taken[i];
-      const double recall = trace.n_selected ? hits / trace.n_selected : 0.0;
-      result[l].recall += recall / static_cast<double>(rows.size());
-      result[l].gain +=
-          trace.n_selected ? recall * weights.n_rows / trace.n_selected / static_cast<double>(rows.size()) : 0.0;
-      if (l + 1 < layers_.size()) layers_[l].activate(trace);
+      forward_layer(l, false, walker.group, Member(), walker.worker);
+      Passage& passage = example.passages[l];
+      const std::vector<uint32_t>& kept = passage.active.id;
+      const uint32_t n_neurons = layers_[l].spec().n_outputs;
+      if (!kept.empty()) {
+        layers_[l].evaluate_all(example.input_of(l), z);
+        choose_largest(z.data(), n_neurons, passage.n_selected, 0, walker.worker.select.choose, best);
+        found.clear();
+        std::set_intersection(best.begin(), best.end(), kept.begin(), kept.end(), std::back_inserter(found));
+        const double recall = static_cast<double>(found.size()) / passage.n_selected;
+        result[l].recall += recall / n;
+        result[l].gain += recall * n_neurons / passage.n_selected / n;
+      }
+      if (l + 1 < layers_.size()) layers_[l].activate(passage);
     }
   }
   return result;
@@ -157,10 +244,12 @@ std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t
 double Network::dense_multiplications(uint32_t batch_size) const {
   const double share = 1.0 / std::max<uint32_t>(1, batch_size);
   const auto cost = static_cast<double>(update_cost(optimizer_.kind, optimizer_.l2 > 0.f));
+  const bool plain =
+      optimizer_.kind == Optimizer::kSgd && optimizer_.l2 == 0.f;  // the step is in the gradients' factors
   double total = 0;
   for (size_t l = 0; l < layers_.size(); l++) {
     const double matrix = double{1} * layers_[l].spec().n_outputs * layers_[l].n_columns();
-    const double update = batch_size > 1 ? matrix * (1.0 + cost * share) : matrix * cost;
+    const double update = batch_size > 1 && !plain ? matrix * (1.0 + cost * share) : matrix * cost;
     total += matrix + (l > 0 ? matrix : 0.0) + update;
   }
   return total;
@@ -174,9 +263,9 @@ uint64_t Network::dense_prediction_multiplications() const {
 
 uint64_t Network::n_parameters() const { return dense_prediction_multiplications(); }
 
-size_t Network::bytes() {
+size_t Network::memory() {
   size_t total = 0;
-  for (Layer& layer : layers_) total += layer.bytes();
+  for (Layer& layer : layers_) total += layer.memory();
   return total;
 }
 
@@ -200,7 +289,7 @@ void Network::set_state(const std::map<std::string, double>& s) {
     return static_cast<uint64_t>(found->second);
   };
   step_ = count("step"), updates_ = count("updates"), rebuilds_ = count("rebuilds");
-  next_rebuild_ = count("next_rebuild"), rebuild_interval_ = std::max<uint64_t>(1, count("rebuild_interval"));
+  next_rebuild_ = count("next_rebuild"), rebuild_interval_ = std::max<uint64_t>(has_lsh_, count("rebuild_interval"));
   next_rehash_ = count("next_rehash"), built_ = count("built") != 0 || !has_lsh_;
   for (size_t l = 0; l < layers_.size(); l++) {
     const auto found = s.find("staleness." + std::to_string(l));

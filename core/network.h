@@ -17,22 +17,6 @@
 
 namespace hashgrad {
 
-// One example in flight.
-struct Walk {
-  explicit Walk(const std::vector<Layer>& layers);
-  RowBuffer input;
-  std::vector<Trace> traces;
-};
-
-// One thread's belongings.
-struct Worker {
-  explicit Worker(const std::vector<Layer>& layers) : walk(layers), counts(layers.size()) {}
-  Walk walk;
-  Scratch scratch;
-  std::vector<Counts> counts;
-  double loss = 0.0;
-};
-
 struct TrainingJob {
   const Batch* batch;
   const Targets* targets;
@@ -70,10 +54,15 @@ class Network {
   void topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score);
   std::vector<Recall> recall(const Batch& batch, std::span<const uint32_t> rows);
 
-  // The walk, step by step (network.cpp is one screen of it).
-  void forward(Walk& walk, const Ask& ask, Scratch& scratch, std::vector<Counts>& counts) const;
-  void backward(Walk& walk, Scratch& scratch, std::vector<Counts>& counts) const;
-  void update(Walk& walk, const Rate& rate, Scratch& scratch, std::vector<Counts>& counts);
+  // How layer l's weights lie, and how it looks up if it is hashed; before it has trained or is built.
+  void arrange(size_t l, Layout layout, Lookup lookup, Code code);
+
+  // The walk of a group of examples, which each member of a team takes with all others (network.cpp is one screen of
+  // it). `rate` null: backward alone. `at_once`: neurons move in the tables as soon as their weights do. Learning stops
+  // short of the first step, and says so, if a loss is not finite.
+  void forward(Group& group, const Member& me, Worker& w) const;
+  void forward_layer(size_t l, bool activate, Group& group, const Member& me, Worker& w) const;
+  bool learn(Group& group, const Member& me, const Rate* rate, bool at_once, Worker& w);
 
   // Multiplications of one example in the same network run densely, zeros counted.
   double dense_multiplications(uint32_t batch_size) const;
@@ -94,15 +83,16 @@ class Network {
   uint64_t rebuilds() const { return rebuilds_; }
   double staleness(size_t layer) const { return staleness_[layer]; }
   uint64_t n_parameters() const;
-  size_t bytes();
+  size_t memory();
   Ledger& ledger() { return ledger_; }
   Ledger& prediction_ledger() { return prediction_ledger_; }
 
- public:
   std::shared_mutex& mutex() const { return mutex_; }
 
  private:
-  const Row& input_of(Walk& walk, size_t layer) const;
+  void move_in_tables(Group& group, const Member& me);
+  bool turns_inputs(size_t l) const;
+  void collect_inputs(size_t l, Group& group, const Member& me) const;
   Ask ask_of(bool training, uint64_t step) const;
   void predict(const Batch& batch, bool exact, int threads,
                const std::function<void(uint64_t, const ActiveSet&)>& take);
@@ -113,11 +103,18 @@ class Network {
   uint64_t until_upkeep() const;
   Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;
   TrainResult train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
-  TrainResult train_batch(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
-  void update_layer(size_t layer, size_t n_examples, const Rate& rate, Team& team);
-  float example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step, float scale,
-                     Worker& worker) const;
-  Worker& worker(int member) { return *workers_[static_cast<size_t>(member)]; }
+  TrainResult train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
+  void ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const;
+  float loss_of(Example& example, const TrainingJob& job, float scale) const;
+  // A thread that works on its own: its memory, and the examples it walks.
+  struct Walker {
+    Walker(const std::vector<Layer>& layers, size_t n_examples) : worker(layers.size()) {
+      group.reserve(layers, n_examples, 1);
+    }
+    Worker worker;
+    Group group;
+  };
+  Walker& walker(int member) { return *walkers_[static_cast<size_t>(member)]; }
   void hire(const Team& team);  // a worker for each member
   void collect_counts();
 
@@ -137,17 +134,13 @@ class Network {
   std::vector<double> staleness_;                  // per layer, at the last rebuild
 
   Ledger ledger_, prediction_ledger_;
-  std::vector<std::unique_ptr<Worker>> workers_;  // of training
-  std::vector<std::unique_ptr<Walk>> walks_;      // of a batch
-  std::vector<float> batch_loss_;
-  std::vector<size_t> start_, fill_;  // of a layer's neurons in contributions_
-  std::vector<uint32_t> touched_;
-  std::vector<Layer::Contribution> contributions_;
+  std::vector<std::unique_ptr<Walker>> walkers_;  // of training
+  Group batch_;                                   // of synchronous training
   // Training takes it alone, a call at a time; any number of callers predict or look on together in between. Taken
   // without the GIL, or a trainer that waits for it and a reader that waits for this would wait for ever.
   mutable std::shared_mutex mutex_;
   std::mutex pool_mutex_;
-  std::vector<std::unique_ptr<Worker>> pool_;  // of prediction, which many callers may do at once
+  std::vector<std::unique_ptr<Walker>> pool_;  // of prediction, which many callers may do at once
 };
 
 }  // namespace hashgrad

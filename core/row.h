@@ -7,11 +7,10 @@
 
 namespace hashgrad {
 
-// The non-zero entries of [x; 1]: the bias is a weight like any other, the last column of its row,
-// and its input is 1. When the cache lines that hold a non-zero are at least three quarters full (`dense`
-// set), rows of weights are read by whole blocks of 16 columns, contiguous; otherwise entry by
-// entry. Gathering one column from each line costs the same memory traffic as reading the lines
-// whole, so it pays only when most lines stay untouched.
+// The non-zero entries of [x; 1], in ascending order: the bias is a weight like any other, the last column of its
+// row, and its input is 1. Where the cache lines that hold a non-zero are more than a quarter full (`dense` set), rows
+// of neuron-major weights are read by whole blocks of 16 columns, contiguous; otherwise entry by entry. A line costs
+// the same to fetch either way, and then one instruction instead of one for each entry.
 struct Row {
   const uint32_t* index = nullptr;  // n, the last one n_columns - 1 (the bias)
   const float* value = nullptr;     // n
@@ -20,7 +19,7 @@ struct Row {
   const uint32_t* block = nullptr;  // n_blocks ascending: blocks that hold a non-zero
   uint32_t n_blocks = 0;
 
-  // Multiplications of one row product, zeros included.
+  // Multiplications of the product with a neuron-major row, zeros included.
   uint64_t cost() const { return dense ? uint64_t{n_blocks} * kBlock : n; }
 };
 

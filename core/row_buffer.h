@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "batch.h"
+#include "kernels/kernels.h"
 #include "row.h"
 
 namespace hashgrad {
@@ -13,47 +14,53 @@ namespace hashgrad {
 class RowBuffer {
  public:
   explicit RowBuffer(uint32_t n_columns)  // the bias included
-      : n_columns_(n_columns), dense_(round_up(n_columns, kBlock)), touched_(dense_.size() / kBlock) {}
+      : n_columns_(n_columns) {}
 
   void clear() { n_ = 0; }
-  void push(uint32_t index, float value) {
+  void push(uint32_t index, float value) {  // in ascending order of index
     reserve(n_ + 1);
     index_[n_] = index;
     value_[n_] = value;
     n_++;
   }
 
+  // Room for n entries, to be written from the start; then as many as `taken` says.
+  uint32_t* indices(size_t n) { return reserve(n), index_.data(); }
+  float* values() { return value_.data(); }
+  void take(uint32_t n) { n_ = n; }
+
   // Row i of a batch; zeros are dropped.
   const Row& assign(const Batch& batch, uint64_t i) {
     clear();
     if (batch.dense) {
       reserve(batch.n_columns);
-      const float* x = batch.dense + i * batch.n_columns;
-      for (uint32_t j = 0; j < batch.n_columns; j++) keep_nonzero(j, x[j]);
+      n_ = active().nonzeros(batch.dense + i * batch.n_columns, batch.n_columns, index_.data(), value_.data());
     } else {
       const int64_t from = batch.indptr[i], to = batch.indptr[i + 1];
       reserve(static_cast<size_t>(to - from));
-      for (int64_t e = from; e < to; e++) keep_nonzero(static_cast<uint32_t>(batch.indices[e]), batch.values[e]);
+      for (int64_t e = from; e < to; e++) {
+        index_[n_] = static_cast<uint32_t>(batch.indices[e]);
+        value_[n_] = batch.values[e];
+        n_ += batch.values[e] != 0.f;
+      }
     }
     return finish();
   }
 
-  // Adds the bias's 1 and settles how the row is read: by blocks if they are at least three quarters full.
+  // Adds the bias's 1 and settles how the row is read: by blocks if they are more than a quarter full.
   const Row& finish() {
     push(n_columns_ - 1, 1.f);
     for (const uint32_t b : block_) std::fill_n(&dense_[size_t{b} * kBlock], kBlock, 0.f);  // what the last row left
     block_.clear();
     for (uint32_t e = 0; e < n_; e++) {
-      uint8_t& touched = touched_[index_[e] / kBlock];
-      if (!touched) block_.push_back(index_[e] / static_cast<uint32_t>(kBlock));
-      touched = 1;
+      const uint32_t block = index_[e] / static_cast<uint32_t>(kBlock);
+      if (block_.empty() || block_.back() != block) block_.push_back(block);
     }
-    for (const uint32_t b : block_) touched_[b] = 0;
     row_ = {index_.data(), value_.data(), n_, nullptr, nullptr, 0};
-    if (3 * block_.size() * kBlock > 4 * size_t{n_}) {
+    if (4 * block_.size() >= n_) {
       block_.clear();
     } else {
-      std::sort(block_.begin(), block_.end());
+      if (dense_.empty()) dense_ = Array<float>(round_up(n_columns_, kBlock));
       for (uint32_t e = 0; e < n_; e++) dense_[index_[e]] = value_[e];
       row_.dense = dense_.data();
       row_.block = block_.data();
@@ -65,13 +72,8 @@ class RowBuffer {
   const Row& row() const { return row_; }
 
  private:
-  void reserve(size_t n) {  // one more than asked for: keep_nonzero writes before it knows whether to keep
-    if (index_.size() < n + 2) index_.resize(2 * n + 2), value_.resize(2 * n + 2);
-  }
-  void keep_nonzero(uint32_t index, float value) {
-    index_[n_] = index;
-    value_[n_] = value;
-    n_ += value != 0.f;
+  void reserve(size_t n) {  // and room for writers that go by whole blocks
+    if (index_.size() < n + kBlock) index_.resize(2 * n + kBlock), value_.resize(2 * n + kBlock);
   }
 
   uint32_t n_columns_;
@@ -79,7 +81,6 @@ class RowBuffer {
   std::vector<uint32_t> index_;
   std::vector<float> value_;
   Array<float> dense_;
-  Array<uint8_t> touched_;
   std::vector<uint32_t> block_;
   Row row_;
 };

@@ -16,10 +16,12 @@ namespace hashgrad {
 
 enum class Activation { kRelu, kTanh, kSigmoid, kLinear };
 enum class Selection { kAll, kRandom, kAdaptive, kWinnerTakeAll, kLsh };
+enum class Layout { kNeuron, kInput };
 enum class Loss { kSoftmax, kLogistic, kSquared };
 enum class Projection { kSubspace, kGaussian, kSparse };
 enum class Transform { kNone, kSimple, kSignAlsh, kL2Alsh };
-enum class Lookup { kAuto, kScan, kTables };
+enum class Lookup { kAuto, kExact, kScan, kTables };
+enum class Code { kAuto, kBits, kBytes };
 enum class Ranking { kSignature, kCollisions };
 enum class Rehash { kAuto, kIncremental, kRows };
 
@@ -52,6 +54,7 @@ inline const Words<Selection> kSelections{"selector",
                                            {"adaptive", Selection::kAdaptive},
                                            {"winner_take_all", Selection::kWinnerTakeAll},
                                            {"lsh", Selection::kLsh}}};
+inline const Words<Layout> kLayouts{"layout", {{"neuron", Layout::kNeuron}, {"input", Layout::kInput}}};
 inline const Words<Loss> kLosses{
     "loss", {{"softmax", Loss::kSoftmax}, {"logistic", Loss::kLogistic}, {"squared", Loss::kSquared}}};
 inline const Words<Optimizer> kOptimizers{"optimizer",
@@ -68,8 +71,10 @@ inline const Words<Transform> kTransforms{"transform",
                                            {"simple", Transform::kSimple},
                                            {"sign-alsh", Transform::kSignAlsh},
                                            {"l2-alsh", Transform::kL2Alsh}}};
-inline const Words<Lookup> kLookups{"lookup",
-                                    {{"auto", Lookup::kAuto}, {"scan", Lookup::kScan}, {"tables", Lookup::kTables}}};
+inline const Words<Lookup> kLookups{
+    "lookup",
+    {{"auto", Lookup::kAuto}, {"exact", Lookup::kExact}, {"scan", Lookup::kScan}, {"tables", Lookup::kTables}}};
+inline const Words<Code> kCodes{"code", {{"auto", Code::kAuto}, {"bits", Code::kBits}, {"bytes", Code::kBytes}}};
 inline const Words<Ranking> kRankings{"ranking",
                                       {{"signature", Ranking::kSignature}, {"collisions", Ranking::kCollisions}}};
 inline const Words<Rehash> kRehashes{
@@ -85,9 +90,10 @@ struct LshSpec {
   Transform transform = Transform::kNone;
   bool center = true;
   Lookup lookup = Lookup::kAuto;
-  int probes = 8;  // buckets looked up per table
+  Code code = Code::kAuto;  // of a random projection: its sign, or eight bits of it
+  int probes = 8;           // buckets looked up per table
   Ranking ranking = Ranking::kSignature;
-  float candidates = 4.f;  // neurons evaluated for each one kept
+  float candidates = 0.f;  // neurons evaluated for each one kept; 0: by what the codes are
   Rehash rehash = Rehash::kAuto;
   uint64_t rehash_every = 4000;    // examples between re-hashings of touched rows (rehash = rows)
   uint64_t rebuild_every = 30000;  // examples between full rebuilds, once the schedule has backed off to it
@@ -103,18 +109,38 @@ struct LshSpec {
     const int buckets = std::min(kMaxProbes, 1 << bits);
     rule(probes >= 1 && probes <= buckets,
          "probes must be in [1, min(2**bits, 256) = " + std::to_string(buckets) + "], got " + std::to_string(probes));
-    rule(candidates >= 1.f && std::isfinite(candidates),
+    rule(candidates == 0.f || (candidates >= 1.f && std::isfinite(candidates)),
          "candidates must be at least 1, got " + std::to_string(candidates));
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
     rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");
     rule(!(lookup == Lookup::kScan && ranking == Ranking::kCollisions),
          "lookup must be 'tables' where ranking is 'collisions', got 'scan'");
+    rule(code != Code::kBytes || can_be_bytes(),
+         "code 'bytes' must go with projection 'subspace', transform 'none', ranking 'signature' and a lookup other "
+         "than 'tables'");
+  }
+  bool can_be_bytes() const {
+    return projection == Projection::kSubspace && transform == Transform::kNone && ranking == Ranking::kSignature &&
+           lookup != Lookup::kTables;
+  }
+
+  // What `auto` stands for in a layer of so many neurons, as far as it is known without measuring: below so many, a
+  // scan of all codes beats table look-ups.
+  LshSpec resolved(uint32_t n_neurons) const {
+    constexpr uint32_t kScanLimit = 50'000;
+    LshSpec s = *this;
+    if (s.lookup == Lookup::kAuto)
+      s.lookup = n_neurons <= kScanLimit && s.ranking == Ranking::kSignature ? Lookup::kScan : Lookup::kTables;
+    if (s.code == Code::kAuto) s.code = s.can_be_bytes() ? Code::kBytes : Code::kBits;
+    if (s.candidates == 0.f) s.candidates = s.code == Code::kBytes ? 1.5f : 4.f;
+    return s;
   }
 };
 
 struct LayerSpec {
   uint32_t n_outputs = 0;
   Activation activation = Activation::kRelu;
+  Layout layout = Layout::kNeuron;  // of the weights: a neuron or an input is what lies together
   Selection selector = Selection::kAll;
   float fraction = 1.f;  // of the neurons, that an example keeps
   float alpha = 1.f;     // adaptive: P(keep) = sigmoid(alpha * z + beta)
@@ -149,12 +175,13 @@ struct OptimizerSpec {
   bool rank_one() const { return (kind == Optimizer::kSgd || kind == Optimizer::kRowAdagrad) && l2 == 0.f; }
 };
 
-enum class Decay { kConstant, kStep, kExponential, kCosine };
+enum class Decay { kConstant, kStep, kExponential, kCosine, kLinear };
 inline const Words<Decay> kDecays{"schedule",
                                   {{"constant", Decay::kConstant},
                                    {"step", Decay::kStep},
                                    {"exponential", Decay::kExponential},
-                                   {"cosine", Decay::kCosine}}};
+                                   {"cosine", Decay::kCosine},
+                                   {"linear", Decay::kLinear}}};
 
 // Learning rate as a function of the number of examples seen, so that it depends on nothing else.
 struct ScheduleSpec {
@@ -177,11 +204,13 @@ struct ScheduleSpec {
       case Decay::kExponential:
         return rate * std::pow(factor, periods);
       case Decay::kCosine:
+      case Decay::kLinear:
         break;
     }
     const double length = total_steps > warmup_steps ? static_cast<double>(total_steps - warmup_steps) : 1.0;
     const double done = std::min(1.0, static_cast<double>(step - warmup_steps) / length);
-    return floor * rate + (1.0 - floor) * rate * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+    const double left = decay == Decay::kLinear ? 1.0 - done : 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+    return floor * rate + (1.0 - floor) * rate * left;
   }
 };
 

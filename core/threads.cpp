@@ -11,6 +11,20 @@
 
 namespace hashgrad {
 
+namespace {
+
+constexpr int kSpins = 20'000;  // some tens of microseconds: longer than a phase takes if all members run
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
 int hardware_threads() {
 #ifdef __linux__
   cpu_set_t set;  // what this process may use, which in a container is less than what the machine has
@@ -19,7 +33,32 @@ int hardware_threads() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-Team::Team(int size) {
+void Barrier::wait() {
+  const uint32_t round = round_.load(std::memory_order_acquire);
+  if (broken_.load(std::memory_order_acquire)) throw Broken{};
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.fetch_add(1, std::memory_order_release);
+    round_.notify_all();
+  } else {
+    for (int spin = 0; spin < kSpins && round_.load(std::memory_order_acquire) == round; spin++) pause();
+    round_.wait(round, std::memory_order_acquire);
+  }
+  if (broken_.load(std::memory_order_acquire)) throw Broken{};
+}
+
+void Barrier::break_open() {
+  broken_ = true;
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+}
+
+void Barrier::mend() {
+  arrived_ = 0;
+  broken_ = false;
+}
+
+Team::Team(int size) : barrier_(size) {
   try {
     for (int i = 1; i < size; i++) threads_.emplace_back([this, i] { member(i); });
   } catch (const std::system_error& error) {  // the system gives no more threads
@@ -41,10 +80,14 @@ void Team::dismiss() {
 
 void Team::guarded(int index) {
   try {
-    (*work_)(index);
+    (*work_)(Member{index, size(), &barrier_});
+  } catch (const Barrier::Broken&) {  // another member's failure is told by that member
   } catch (...) {
-    const std::lock_guard lock(error_mutex_);
-    if (!error_) error_ = std::current_exception();
+    {
+      const std::lock_guard lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+    barrier_.break_open();
   }
 }
 
@@ -59,9 +102,10 @@ void Team::member(int index) {
   }
 }
 
-void Team::run(const std::function<void(int)>& work) {
+void Team::run(const std::function<void(const Member&)>& work) {
   work_ = &work;
   error_ = nullptr;
+  barrier_.mend();
   busy_ = static_cast<int>(threads_.size());
   round_.fetch_add(1);
   round_.notify_all();
@@ -72,9 +116,9 @@ void Team::run(const std::function<void(int)>& work) {
 
 void Team::each(size_t n, size_t chunk, const std::function<void(int, size_t)>& work) {
   std::atomic<size_t> next{0};
-  run([&](int index) {
+  run([&](const Member& me) {
     for (size_t from = next.fetch_add(chunk); from < n; from = next.fetch_add(chunk))
-      for (size_t item = from; item < std::min(n, from + chunk); item++) work(index, item);
+      for (size_t item = from; item < std::min(n, from + chunk); item++) work(me.index, item);
   });
 }
 

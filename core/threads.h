@@ -10,6 +10,36 @@
 
 namespace hashgrad {
 
+// Where the members of a team wait for each other, many times within one function: a wait spins, and sleeps only if
+// the others take long.
+class Barrier {
+ public:
+  explicit Barrier(int size) : size_(size) {}
+  void wait();        // throws Broken if a member failed
+  void break_open();  // lets all waiting members go, by throwing
+  void mend();        // before the next function; no member may be waiting
+  struct Broken {};
+
+ private:
+  const int size_;
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<uint32_t> round_{0};
+  std::atomic<bool> broken_{false};
+};
+
+// A thread's place in a team. Items are shared out in contiguous runs, so that a member meets the same ones again and
+// keeps them in its own cache.
+struct Member {
+  int index = 0, size = 1;
+  Barrier* barrier = nullptr;
+
+  void meet() const {  // wait for all others
+    if (size > 1) barrier->wait();
+  }
+  size_t first(size_t n) const { return n * static_cast<size_t>(index) / static_cast<size_t>(size); }
+  size_t last(size_t n) const { return n * static_cast<size_t>(index + 1) / static_cast<size_t>(size); }
+};
+
 class Team {
  public:
   explicit Team(int size);  // size >= 1; the caller is member 0
@@ -19,11 +49,11 @@ class Team {
 
   int size() const { return static_cast<int>(threads_.size()) + 1; }
 
-  // Runs work(member) on every member and returns when all have; the first exception thrown is
-  // thrown again here.
-  void run(const std::function<void(int)>& work);
+  // Runs work on every member and returns when all have; the first exception thrown is thrown again here. Members may
+  // meet() within.
+  void run(const std::function<void(const Member&)>& work);
 
-  // Hands items 0 .. n-1 to the members in chunks, whoever is free first: work(member, item).
+  // Hands items 0 .. n-1 to the members in chunks, whoever is free first: work(member's index, item).
   // The items must not depend on each other; then the result does not depend on the team's size.
   void each(size_t n, size_t chunk, const std::function<void(int, size_t)>& work);
 
@@ -33,7 +63,8 @@ class Team {
   void guarded(int index);
 
   std::vector<std::thread> threads_;
-  const std::function<void(int)>* work_ = nullptr;
+  Barrier barrier_;
+  const std::function<void(const Member&)>* work_ = nullptr;
   std::atomic<uint32_t> round_{0};
   std::atomic<int> busy_{0};
   std::atomic<bool> stop_{false};

@@ -31,12 +31,15 @@ Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t upda
 }
 
 void Network::hire(const Team& team) {
-  while (workers_.size() < static_cast<size_t>(team.size())) workers_.push_back(std::make_unique<Worker>(layers_));
+  while (walkers_.size() < static_cast<size_t>(team.size())) walkers_.push_back(std::make_unique<Walker>(layers_, 1));
 }
 
 void Network::collect_counts() {
-  for (auto& w : workers_)
-    for (size_t l = 0; l < layers_.size(); l++) ledger_.layers[l].add(w->counts[l]), w->counts[l] = Counts();
+  for (auto& walker : walkers_)
+    for (size_t l = 0; l < layers_.size(); l++) {
+      ledger_.layers[l].add(walker->worker.counts[l]);
+      walker->worker.counts[l] = Counts();
+    }
 }
 
 // Means, subspaces and hashes anew, layer by layer, each from the sample as it comes out of the
@@ -46,11 +49,16 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
     std::vector<uint32_t> index;
     std::vector<float> value;
     void copy(const Row& x) { index.assign(x.index, x.index + x.n), value.assign(x.value, x.value + x.n); }
+    void put_into(RowBuffer& buffer) const {  // which adds the bias by itself
+      buffer.clear();
+      for (size_t e = 0; e + 1 < index.size(); e++) buffer.push(index[e], value[e]);
+      buffer.finish();
+    }
     Row row() const { return {index.data(), value.data(), static_cast<uint32_t>(index.size()), nullptr, nullptr, 0}; }
   };
   std::vector<Entries> entries(sample.size());
   team.each(sample.size(), 16,
-            [&](int member, size_t s) { entries[s].copy(worker(member).walk.input.assign(batch, sample[s])); });
+            [&](int member, size_t s) { entries[s].copy(walker(member).group[0].input.assign(batch, sample[s])); });
   size_t last = 0;
   for (size_t l = 0; l < layers_.size(); l++)
     if (layers_[l].index()) last = l;
@@ -63,16 +71,23 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
       cost += index->rebuild(rows, layers_[l].weights(), rebuilds_, team);
     }
     if (l == last) break;
-    std::vector<Counts> counts(static_cast<size_t>(team.size()));
+    std::vector<Counts> before;  // what the walk to the next layer costs is part of the rebuild
+    for (int member = 0; member < team.size(); member++) before.push_back(walker(member).worker.counts[l]);
     team.each(sample.size(), 4, [&](int member, size_t s) {
-      Worker& w = worker(member);
-      Ask ask = ask_of(true, sample[s]);
-      ask.layer = l;
-      layers_[l].forward(entries[s].row(), ask, false, w.walk.traces[l], w.scratch,
-                         counts[static_cast<size_t>(member)]);
-      entries[s].copy(w.walk.traces[l].output.row());
+      Walker& walker = this->walker(member);
+      walker.group.size = 1;
+      Example& example = walker.group[0];
+      example.ask = ask_of(false, sample[s]);
+      entries[s].put_into(l == 0 ? example.input : example.passages[l - 1].output);
+      forward_layer(l, true, walker.group, Member(), walker.worker);
+      entries[s].copy(example.passages[l].output.row());
     });
-    for (const Counts& c : counts) ledger_.layers[l].rebuild += c.query + c.rerank + c.forward;
+    for (int member = 0; member < team.size(); member++) {
+      Counts& counts = walker(member).worker.counts[l];
+      const Counts& old = before[static_cast<size_t>(member)];
+      ledger_.layers[l].rebuild += counts.query + counts.rerank + counts.forward - old.query - old.rerank - old.forward;
+      counts = old;
+    }
   }
   rebuilds_++;
 }
@@ -112,12 +127,14 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
   const std::unique_lock writing(mutex_);
   Team team(threads);
   hire(team);
+  if (job.batch_size) batch_.reserve(layers_, job.batch_size, team.size());
   TrainResult total;
   for (size_t at = 0; at < job.order.size() && total.bad_row < 0;) {
     upkeep(job, team);
-    const uint64_t most = job.batch_size ? job.batch_size : until_upkeep();
+    uint64_t most = until_upkeep();
+    if (job.batch_size) most = most > job.order.size() ? most : round_up(most, job.batch_size);  // whole batches
     const auto rows = job.order.subspan(at, static_cast<size_t>(std::min<uint64_t>(most, job.order.size() - at)));
-    const TrainResult part = job.batch_size ? train_batch(job, rows, team) : train_hogwild(job, rows, team);
+    const TrainResult part = job.batch_size ? train_batches(job, rows, team) : train_hogwild(job, rows, team);
     total.loss_sum += part.loss_sum;
     total.examples += part.examples;
     total.bad_row = part.bad_row;
@@ -129,16 +146,20 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
   return total;
 }
 
-// Forward and loss of one example; leaves delta in the last trace.
-float Network::example_loss(Walk& walk, const TrainingJob& job, uint32_t row, uint64_t step, float scale,
-                            Worker& w) const {
-  walk.input.assign(*job.batch, row);
-  Ask ask = ask_of(true, step);
-  ask.forced = job.targets->labels(row);
-  forward(walk, ask, w.scratch, w.counts);
-  const float weight = job.example_weights ? job.example_weights[row] : 1.f;
-  Trace& last = walk.traces.back();
-  return loss_and_delta(loss_, last.active, *job.targets, row, weight, scale, job.output_weights, last.delta);
+void Network::ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const {
+  example.row = row;
+  example.input.assign(*job.batch, row);
+  example.ask = ask_of(true, step);
+  example.ask.forced = job.targets->labels(row);
+}
+
+// Leaves delta in the last passage.
+float Network::loss_of(Example& example, const TrainingJob& job, float scale) const {
+  const float weight = job.example_weights ? job.example_weights[example.row] : 1.f;
+  Passage& last = example.passages.back();
+  example.loss =
+      loss_and_delta(loss_, last.active, *job.targets, example.row, weight, scale, job.output_weights, last.delta);
+  return example.loss;
 }
 
 // Each thread takes the next example, and its updates land at once, without locks: two threads
@@ -146,93 +167,75 @@ float Network::example_loss(Walk& walk, const TrainingJob& job, uint32_t row, ui
 TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   std::atomic<int64_t> bad_row{-1};
   std::atomic<uint64_t> next{0}, done{0};
-  for (auto& w : workers_) w->loss = 0.0;
-  team.run([&](int member) {
-    Worker& w = worker(member);
+  for (auto& walker : walkers_) walker->worker.loss = 0.0;
+  team.run([&](const Member& me) {
+    const Member alone;
+    Walker& walker = this->walker(me.index);
+    Group& group = walker.group;
+    group.size = 1;
     uint64_t mine = 0;
     for (uint64_t k = next.fetch_add(1, std::memory_order_relaxed); k < rows.size() && bad_row < 0;
          k = next.fetch_add(1, std::memory_order_relaxed)) {
-      const float loss = example_loss(w.walk, job, rows[k], step_ + k, 1.f, w);
+      ready(group[0], job, rows[k], step_ + k);
+      if (k + static_cast<uint64_t>(me.size) < rows.size())
+        job.batch->prefetch(rows[k + static_cast<uint64_t>(me.size)]);
+      forward(group, alone, walker.worker);
+      const float loss = loss_of(group[0], job, 1.f);
       if (!std::isfinite(loss)) {
         bad_row = rows[k];
         break;
       }
-      w.loss += on_grid(loss);
-      backward(w.walk, w.scratch, w.counts);
-      Rate rate = rate_at(job.schedule, step_ + k, updates_ + k);
-      update(w.walk, rate, w.scratch, w.counts);
+      walker.worker.loss += on_grid(loss);
+      const Rate rate = rate_at(job.schedule, step_ + k, updates_ + k);
+      learn(group, alone, &rate, true, walker.worker);
       mine++;
     }
     done += mine;
   });
   TrainResult result;
-  for (auto& w : workers_) result.loss_sum += w->loss;
+  for (auto& walker : walkers_) result.loss_sum += walker->worker.loss;
   result.examples = done;
   result.bad_row = bad_row;
   updates_ += result.examples;
   return result;
 }
 
-// All examples of the batch go forward and backward on the same weights; then the work turns
-// neuron-major: each touched row is read once and updated once, by the sum of its gradients in the
-// batch's order, whichever thread does it.
-TrainResult Network::train_batch(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
-  while (walks_.size() < rows.size()) walks_.push_back(std::make_unique<Walk>(layers_));
-  batch_loss_.resize(rows.size());
-  const float scale = 1.f / static_cast<float>(rows.size());
-  team.each(rows.size(), 1, [&](int member, size_t k) {
-    Worker& w = worker(member);
-    batch_loss_[k] = example_loss(*walks_[k], job, rows[k], step_ + k, scale, w);
-    backward(*walks_[k], w.scratch, w.counts);
-  });
+// All examples of a batch go forward and backward on the same weights, all threads on one batch, each on its own
+// neurons. Sums run in the examples' order, or over parts of a layer that do not depend on the threads: neither does
+// the result.
+TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   TrainResult result;
-  for (size_t k = 0; k < rows.size(); k++) {
-    if (!std::isfinite(batch_loss_[k])) {
-      result.bad_row = rows[k];
-      return result;
+  batch_.size = std::min<size_t>(job.batch_size, rows.size());
+  team.run([&](const Member& me) {
+    Worker& w = walker(me.index).worker;
+    for (size_t at = 0; at < rows.size(); at += job.batch_size) {
+      const size_t n = std::min<size_t>(job.batch_size, rows.size() - at);
+      if (n != batch_.size) {  // the last one
+        me.meet();
+        if (me.index == 0) batch_.size = n;
+        me.meet();
+      }
+      for (size_t e = me.first(n); e < me.last(n); e++) ready(batch_[e], job, rows[at + e], step_ + at + e);
+      forward(batch_, me, w);
+      for (size_t e = me.first(n); e < me.last(n); e++) {
+        loss_of(batch_[e], job, 1.f / static_cast<float>(n));
+        if (at + job.batch_size + e < rows.size()) job.batch->prefetch(rows[at + job.batch_size + e]);
+      }
+      const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
+      const bool learned = learn(batch_, me, &rate, false, w);
+      if (me.index == 0)
+        for (size_t e = 0; e < n; e++) {
+          if (!std::isfinite(batch_[e].loss)) {
+            result.bad_row = batch_[e].row;
+            break;
+          }
+          if (learned) result.loss_sum += on_grid(batch_[e].loss), result.examples++;
+        }
+      if (!learned) return;  // all members see the same
     }
-    result.loss_sum += on_grid(batch_loss_[k]);
-  }
-  const Rate rate = rate_at(job.schedule, step_, updates_);
-  for (size_t l = 0; l < layers_.size(); l++) update_layer(l, rows.size(), rate, team);
-  updates_++;
-  result.examples = rows.size();
+  });
+  updates_ += (result.examples + job.batch_size - 1) / job.batch_size;
   return result;
-}
-
-void Network::update_layer(size_t l, size_t n_examples, const Rate& rate, Team& team) {
-  Layer& layer = layers_[l];
-  const uint32_t n = layer.spec().n_outputs;
-  // example -> neurons turned round to neuron -> examples, by counting
-  start_.assign(size_t{n} + 1, 0);
-  touched_.clear();
-  const auto each_active = [&](auto&& visit) {
-    for (size_t e = 0; e < n_examples; e++) {
-      const Trace& trace = walks_[e]->traces[l];
-      for (uint32_t k = 0; k < trace.active.id.size(); k++)
-        if (trace.delta[k] != 0.f) visit(trace.active.id[k], e, k);
-    }
-  };
-  each_active([&](uint32_t i, size_t, uint32_t) { start_[i + 1]++; });
-  for (uint32_t i = 0; i < n; i++) {
-    if (start_[i + 1]) touched_.push_back(i);
-    start_[i + 1] += start_[i];
-  }
-  contributions_.resize(start_[n]);
-  fill_.assign(start_.begin(), start_.end() - 1);
-  each_active([&](uint32_t i, size_t e, uint32_t k) {
-    contributions_[fill_[i]++] = {&input_of(*walks_[e], l), &walks_[e]->traces[l], k};
-  });
-  team.each(touched_.size(), 4, [&](int member, size_t t) {
-    const uint32_t i = touched_[t];
-    Worker& w = worker(member);
-    layer.update_row(i, std::span(contributions_).subspan(start_[i], start_[i + 1] - start_[i]), rate, w.scratch,
-                     w.counts[l]);
-  });
-  LshIndex* index = layer.index();
-  if (index && index->incremental() && index->tables())
-    team.each(static_cast<size_t>(index->tables()->n_tables()), 1,
-              [&](int, size_t t) { index->move_in_tables(static_cast<int>(t), touched_); });
 }
 
 }  // namespace hashgrad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgrad import LSH, Dense, Network, load
+from hashgrad import LSH, Dense, Network, calibration, load
+
+os.environ[calibration.VARIABLE] = calibration.OFF  # choices as on the reference machine
 
 N_INPUTS = 24
 N_CLASSES = 4
@@ -27,7 +30,14 @@ def ctrl_c_is_heard() -> Iterator[None]:
 
 def hashed(n: int = 64, fraction: float = 0.2, **settings: Any) -> Dense:
     """A small LSH layer whose tables are rebuilt and re-hashed several times in a test."""
-    defaults = {"bits": 4, "tables": 16, "probes": 2, "rehash_every": 100, "rebuild_every": 500}
+    defaults = {
+        "bits": 4,
+        "tables": 16,
+        "lookup": "scan",
+        "probes": 2,
+        "rehash_every": 100,
+        "rebuild_every": 500,
+    }
     return Dense(n, active=LSH(fraction, **{**defaults, **settings}))
 
 

@@ -35,6 +35,7 @@ def lsh(**settings: Any) -> Any:
         "projection": "gaussian",
         "center": True,
         "lookup": "scan",
+        "code": "bits",
         "rank": 8,
     }
     return filled(

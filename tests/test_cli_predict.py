@@ -23,7 +23,8 @@ def hashgrad(capsys: pytest.CaptureFixture[str]) -> Hashgrad:
 @pytest.fixture
 def model(hashgrad: Hashgrad, tmp_path: Path) -> Path:
     path = tmp_path / "model.hashgrad"
-    assert hashgrad("train", "digits", *SMALL, "--epochs", 4, "--output", path).code == 0
+    words = ("--epochs", 4, "--lookup", "scan", "--output", path)
+    assert hashgrad("train", "digits", *SMALL, *words).code == 0
     return path
 
 
@@ -52,7 +53,8 @@ def test_evaluate_repeats_the_accuracy_of_training(hashgrad: Hashgrad, tmp_path:
 def test_evaluate_counts_multiplications_too(hashgrad: Hashgrad, model: Path) -> None:
     hashed = hashgrad("evaluate", model, "digits", "--json", "-").json
     exact = hashgrad("evaluate", model, "digits", "--exact", "--json", "-").json
-    assert 0 < hashed["multiplications_fraction"] != exact["multiplications_fraction"] <= 1
+    # a little above 1: ten outputs are computed, and counted, as the sixteen of a cache line
+    assert 0 < hashed["multiplications_fraction"] != exact["multiplications_fraction"] <= 1.1
 
 
 def test_evaluate_can_be_exact_and_use_more_threads(hashgrad: Hashgrad, model: Path) -> None:

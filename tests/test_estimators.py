@@ -18,7 +18,7 @@ from hashgrad.estimators import base
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-SMALL_HASHES = LSH(0.25, bits=4, tables=16, probes=2)
+SMALL_HASHES = LSH(0.25, bits=4, tables=16, lookup="scan", probes=2)
 
 
 def classifier(**settings):

@@ -56,7 +56,7 @@ def test_predicting_changes_nothing(fitted, blobs):
 
 def test_exact_prediction_finds_at_least_as_large_activations(blobs):
     X, y = blobs
-    net = Network(N_INPUTS, [hashed(200, 0.05, candidates=1.0)], optimizer="sgd").fit(
+    net = Network(N_INPUTS, [hashed(200, 0.05, candidates=1.0, code="bits")], optimizer="sgd").fit(
         X, y, epochs=1
     )
     hashed_best = net.predict_topk(X, 3)[1]

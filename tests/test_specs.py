@@ -48,7 +48,7 @@ def test_a_fraction_outside_0_to_1_is_refused(selector, fraction):
         (lambda: LSH(bits=17), r"bits must be an integer in \[1, 16\], got 17"),
         (lambda: LSH(bits=16, tables=256), r"bits \* tables must be at most 2048, got 16 \* 256"),
         (lambda: LSH(bits=3, probes=9), r"probes must be at most 2\*\*bits = 8, got 9"),
-        (lambda: LSH(candidates=0.5), r"candidates must be in \[1, 10000\], got 0.5"),
+        (lambda: LSH(candidates=0.5), r"candidates must be in \[1, 10000\], or None, got 0.5"),
         (lambda: LSH(rank=1), r"rank must be an integer in \[2, "),
         (lambda: LSH(projection="gausian"), r"did you mean 'gaussian'\?"),
         (lambda: LSH(transform="sign_alsh"), r"did you mean 'sign-alsh'\?"),

@@ -25,30 +25,78 @@ struct Step {
   uint32_t bias_column = 0;  // not decayed by l2
 };
 
+// The k-th largest of some numbers: its value, how many are greater, how many equal. `known` is false where a
+// number was not finite.
+struct Cut {
+  float value;
+  uint32_t above, equal;
+  bool known;
+};
+
+// Codes of neurons are bytes, 1 .. 255, of which 128 stands for zero: that adds the same to all neurons' products with
+// a query, and ranks none before another. Codes of queries are -63 .. 63, so that two products fit 16 bits on
+// processors without an instruction for four.
+constexpr int kCodeMiddle = 128;
+constexpr float kCodeMost = 127.f, kQueryMost = 63.f;
+
+// A member's parts of a layer: where each begins among an example's active neurons, and the end.
+struct Parts {
+  const uint32_t* cut;  // n + 1
+  uint32_t n;
+  size_t width;  // between the parts of `towards`
+};
+
 struct Kernels {
   const char* name;
 
+  // y[0..n) += a * x[0..n)
+  void (*axpy)(float* y, float a, const float* x, size_t n);
+  float (*dot)(const float* a, const float* b, size_t n);
+  // index, value: the non-zeros of x[0..n), in order; returns how many. Both have room for n + 16.
+  uint32_t (*nonzeros)(const float* x, uint32_t n, uint32_t* index, float* value);
+
+  // Neuron-major weights.
   // out[r] = w[rows[r]] . x for r < n; rows null means 0 .. n-1. w: rows of `stride` floats.
   void (*dot_rows)(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out);
   // g += sum_r a[r] * w[rows[r]], at x's entries (g[e] for entry e) or, if x.dense, at x's blocks
   // (g[column]).
   void (*add_rows)(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n, const Row& x,
                    float* g);
-  // out[0..bits) = sum_e x.value[e] * p[x.index[e] * bits ..]; bits a multiple of 16.
-  void (*project)(const float* p, size_t bits, const Row& x, float* out);
-  // y[0..n) += a * x[0..n)
-  void (*axpy)(float* y, float a, const float* x, size_t n);
-  float (*dot)(const float* a, const float* b, size_t n);
-  // distance[r] = popcount(signature[r] XOR query); signatures are n rows of `words` 64-bit words.
-  void (*hamming)(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance);
-  // distance[r] (a Hamming distance) becomes levels / 2 - norm[r] * cosine[distance[r]], held
-  // within 0 .. levels
-  void (*rank)(const float* cosine, const float* norm, uint32_t n, uint32_t levels, uint16_t* distance);
-  // words[j / 64] bit j % 64 = (x[j] >= 0), bits a multiple of 64
-  void (*signs)(const float* x, size_t bits, uint64_t* words);
+
+  // Input-major weights.
+  // z[0..n) = sum_e x.value[e] * w[x.index[e] * stride ..]; n a multiple of 16.
+  void (*add_columns)(const float* w, size_t stride, const Row& x, uint32_t n, float* z);
+  // n <= 4 rows, one for each of an example's inputs, and its neurons `index` with their deltas `value` (index null:
+  // all neurons, value[neuron] in whole blocks): per part and row, towards[r][part * width] = sum of row[r][i] * value,
+  // and then row[r][i] -= step[r] * value. Either is left out where `towards` or `step` is null.
+  void (*learn_columns)(float* const* row, const float* step, uint32_t n, const Parts& parts, const uint32_t* index,
+                        const float* value, float* const* towards);
+
   // One optimiser step on one row of weights: gradient a * x at x's non-zeros, state m and v beside
   // the weights.
   void (*update[2][5])(float* w, float* m, float* v, float a, const Row& x, const Step& step);
+
+  // The k-th largest of z[0..n), 1 <= k <= n.
+  Cut (*cut)(const float* z, uint32_t n, uint32_t k);
+  // Positions of all z >= from, in order; returns how many. `position` has room for 16 more.
+  uint32_t (*collect)(const float* z, uint32_t n, float from, uint32_t* position);
+
+  // out[0..width) = sum_e value[e] * p[index[e] * width ..]; width a multiple of 16; index null: 0 .. n-1.
+  void (*project)(const float* p, size_t width, const uint32_t* index, const float* value, uint32_t n, float* out);
+  // words[j / 64] bit j % 64 = (x[j] >= 0), bits a multiple of 64
+  void (*signs)(const float* x, size_t bits, uint64_t* words);
+  // distance[r] = popcount(signature[r] XOR query); signatures are n rows of `words` 64-bit words.
+  void (*hamming)(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance);
+  // score[r] = norm[r] * cosine[distance[r]]; norm null: all 1
+  void (*similarity)(const uint16_t* distance, const float* norm, const float* cosine, uint32_t n, float* score);
+  // out = x * scale, held within -most .. most, to the nearest integer, plus `middle`: sixteen bytes, then sixteen more
+  // `step` bytes on, and so forth; width a multiple of 16.
+  void (*quantize)(const float* x, uint32_t width, float scale, float most, int32_t middle, uint8_t* out, size_t step);
+  // score[q][i] = sum_r query[q][r] * (neuron i's code[r]) for neurons from .. to (multiples of 16). Codes lie in
+  // groups of 16 neurons, as lines of 64 bytes [width / 16][4][4][16]: line q of four has neurons q, q + 4, q + 8, q
+  // + 12.
+  void (*scan)(const uint8_t* code, uint32_t width, uint32_t from, uint32_t to, const int8_t* const* query,
+               uint32_t n_queries, float* const* score);
 };
 
 // Multiplications that an optimiser spends on one weight (a gradient's outer product included).

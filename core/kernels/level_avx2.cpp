@@ -1,5 +1,7 @@
 // x86-64 with AVX2 and FMA.
 #if defined(__AVX2__)
+#include <immintrin.h>
+
 #include <type_traits>
 
 #include "kernels/kernels.h"

@@ -1,5 +1,7 @@
-// x86-64 with AVX-512 F, BW, DQ, VL and VPOPCNTDQ.
-#if defined(__AVX512VPOPCNTDQ__)
+// x86-64 with AVX-512 F, BW, DQ, VL, VPOPCNTDQ and VNNI.
+#if defined(__AVX512VPOPCNTDQ__) && defined(__AVX512VNNI__)
+#include <immintrin.h>
+
 #include <type_traits>
 
 #include "kernels/kernels.h"

@@ -19,8 +19,10 @@ constexpr uint64_t kFixedDraw = ~0ull;
 HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, uint64_t layer)
     : spec_(spec),
       n_columns_(n_columns),
-      n_bits_(static_cast<uint32_t>(spec.bits * spec.tables)),
-      width_(static_cast<uint32_t>(round_up(n_bits_, 64))),
+      n_bits_(spec.code == Code::kBytes ? 0 : static_cast<uint32_t>(spec.bits * spec.tables)),
+      width_(static_cast<uint32_t>(
+          spec.code == Code::kBytes ? round_up(std::min<uint32_t>(static_cast<uint32_t>(spec.rank), n_columns), kBlock)
+                                    : round_up(n_bits_, 64))),
       terms_(transform_terms(spec.transform)),
       seed_(seed),
       layer_(layer),
@@ -52,19 +54,21 @@ void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t
   Random random(seed_, Purpose::kProjection, layer_, generation);
   if (spec_.projection == Projection::kSubspace) {
     Random start(seed_, Purpose::kSubspace, layer_, generation);
-    projection_ = principal_subspace(sample, mean_, n_columns_, rank_ - 1, n_coordinates_, start, cost);
+    projection_[size_t{n_columns_ - 1} * n_coordinates_ + rank_ - 1] = 0.f;
+    principal_subspace(sample, mean_, n_columns_, rank_ - 1, n_coordinates_, drawn_, start, projection_, cost);
     projection_[size_t{n_columns_ - 1} * n_coordinates_ + rank_ - 1] = 1.f;  // the bias has a direction of its own
-    for (uint32_t r = 0; r < rank_; r++)
-      for (uint32_t j = 0; j < n_bits_; j++) mixing_[size_t{r} * width_ + j] = random.normal();
     // Bits in groups of `rank` orthogonal directions, each as likely as before: together they tell an angle with less
-    // variance than independent ones (super-bit LSH, Ji et al. 2012).
-    for (uint32_t first = 0; first < n_bits_; first += rank_) {
-      const uint32_t group = std::min(rank_, n_bits_ - first);
+    // variance than independent ones (super-bit LSH, Ji et al. 2012). Bytes: one such group, of unit length.
+    const uint32_t n = bytes() ? rank_ : n_bits_;
+    for (uint32_t r = 0; r < rank_; r++)
+      for (uint32_t j = 0; j < n; j++) mixing_[size_t{r} * width_ + j] = random.normal();
+    for (uint32_t first = 0; first < n; first += rank_) {
+      const uint32_t group = std::min(rank_, n - first);
       std::vector<float> length(group, 0.f);
       const auto at = [&](uint32_t r, uint32_t j) -> float& { return mixing_[size_t{r} * width_ + first + j]; };
       for (uint32_t r = 0; r < rank_; r++)
         for (uint32_t j = 0; j < group; j++) length[j] += at(r, j) * at(r, j);
-      for (float& l : length) l = std::sqrt(l);
+      for (float& l : length) l = bytes() ? 1.f : std::sqrt(l);
       cost += orthonormalise(&mixing_[first], rank_, width_, group);
       for (uint32_t r = 0; r < rank_; r++)
         for (uint32_t j = 0; j < group; j++) at(r, j) *= length[j];
@@ -103,7 +107,7 @@ uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation) {
     query_square_.fill(0.f);
     std::vector<float> y(n_coordinates_);
     for (const Row& x : sample) {
-      active().project(projection_.data(), n_coordinates_, x, y.data());
+      active().project(projection_.data(), n_coordinates_, x.index, x.value, x.n, y.data());
       for (uint32_t r = 0; r < rank_; r++) {
         const float centered = y[r] - mean_projection_[r];
         query_square_[r] += centered * centered / static_cast<float>(sample.size());
@@ -135,59 +139,66 @@ void HashFamily::derive() {
 }
 
 void HashFamily::mix(const float* coordinate, float* out) const {
-  std::fill(out, out + width_, 0.f);
-  for (uint32_t r = 0; r < rank_; r++) active().axpy(out, coordinate[r], &mixing_[size_t{r} * width_], width_);
+  active().project(mixing_.data(), width_, nullptr, coordinate, rank_, out);
 }
 
-void HashFamily::hash_query(const Row& x, Query& q) const {
+void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
   q.value.resize(width_);
   q.direction.resize(width_);
   q.word.resize(words());
+  q.byte.resize(bytes() ? width_ : 0);
   q.coordinate.resize(n_coordinates_);
   q.centered.resize(n_coordinates_);
+  const bool euclidean = spec_.transform == Transform::kL2Alsh;
   q.mean_dot = 0.f, q.norm2 = 0.f;
-  for (uint32_t e = 0; e < x.n; e++) {
-    q.mean_dot += mean_[x.index[e]] * x.value[e];
-    q.norm2 += x.value[e] * x.value[e];
-  }
+  if (moves || euclidean)
+    for (uint32_t e = 0; e < x.n; e++) {
+      q.mean_dot += mean_[x.index[e]] * x.value[e];
+      q.norm2 += x.value[e] * x.value[e];
+    }
   if (n_coordinates_) {
-    active().project(projection_.data(), n_coordinates_, x, q.coordinate.data());
+    active().project(projection_.data(), n_coordinates_, x.index, x.value, x.n, q.coordinate.data());
     for (uint32_t r = 0; r < n_coordinates_; r++) {
       q.centered[r] = (q.coordinate[r] - mean_projection_[r]) / balance_[r];
       q.coordinate[r] = (q.coordinate[r] + (r + 1 == rank_ ? q.mean_dot : 0.f)) * balance_[r];
     }
     mix(q.centered.data(), q.value.data());
-    mix(q.coordinate.data(), q.direction.data());
+    if (moves) mix(q.coordinate.data(), q.direction.data());
   } else {
-    active().project(projection_.data(), width_, x, q.value.data());
+    active().project(projection_.data(), width_, x.index, x.value, x.n, q.value.data());
     const float* bias = &projection_[size_t{n_columns_ - 1} * width_];
     for (uint32_t j = 0; j < width_; j++) {
       q.direction[j] = q.value[j] + q.mean_dot * bias[j];
       q.value[j] -= mean_projection_[j];
     }
   }
-  if (spec_.transform == Transform::kL2Alsh) {  // Euclidean nearness needs the query's length to be 1
+  if (euclidean) {  // nearness needs the query's length to be 1
     float norm2 = q.norm2 - 2.f * q.mean_dot;
     for (uint32_t c = 0; c < n_columns_; c++) norm2 += mean_[c] * mean_[c];
     const float scale = 1.f / std::sqrt(std::max(norm2, 1e-12f));
     for (uint32_t j = 0; j < width_; j++) q.value[j] = scale * q.value[j] + extra_query_[j] + offset_[j];
   }
-  encode(q.value.data(), q.word.data());
+  if (!bytes()) return encode(q.value.data(), q.word.data());
+  float largest = 1e-30f;
+  for (uint32_t j = 0; j < width_; j++) largest = std::max(largest, std::fabs(q.value[j]));
+  active().quantize(q.value.data(), width_, kQueryMost / largest, kQueryMost, 0,
+                    reinterpret_cast<uint8_t*>(q.byte.data()), kBlock);
 }
 
-uint64_t HashFamily::query_cost(const Row& x) const {
+uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
   const uint64_t n = n_coordinates_;
+  const bool euclidean = spec_.transform == Transform::kL2Alsh;
   const uint64_t projected =
-      n ? uint64_t{x.n} * n + 2 * n + 2 * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
-  return projected + 2 * uint64_t{x.n} + (spec_.transform == Transform::kL2Alsh ? 2 * width_ + n_columns_ : 0);
+      n ? uint64_t{x.n} * n + 2 * n + (moves ? 2 : 1) * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
+  return projected + (moves || euclidean ? 2 * uint64_t{x.n} : 0) + (euclidean ? 2 * width_ + n_columns_ : 0) +
+         (bytes() ? width_ : 0);
 }
 
 void HashFamily::project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const {
   const size_t n = mean_projection_.size();
   float* out = n_coordinates_ ? coordinate : sketch;
   tail = w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1);
-  std::fill(out, out + n, 0.f);
-  for (uint32_t c = 0; c + 1 < n_columns_; c++) active().axpy(out, w[c], &projection_[c * n], n);
+  active().project(projection_.data(), n, nullptr, w, n_columns_ - 1, out);
   active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
 }
 

@@ -1,11 +1,11 @@
-// A family of hash functions: K * L bits of a neuron or of a layer's input.
+// A family of hash functions: K * L bits, or a number of bytes, of a neuron or of a layer's input.
 //
 // Neuron i is the augmented row [w; b], the input [x; 1]; its activation w.x + b is their inner
 // product. With centring the same number is  v . u,  v = [w; b + w.mean],  u = [x - mean; 1]:
 // inputs that all point one way are spread out. Each bit is a function of one random projection:
 //   sign families:   1 if p.v >= 0                          (SimHash, Charikar 2002)
-//   Euclidean:       parity of floor((p.v + offset) / r)    (p-stable, Datar et al. 2004, kept to
-//   one bit)
+//   Euclidean:       parity of floor((p.v + offset) / r)    (p-stable, Datar et al. 2004, kept to one bit)
+//   bytes:           p.v / r to the nearest integer, eight bits of it, for orthogonal p that span a subspace
 // Projections are stored input-major, projection[column * width + bit]: hashing a sparse input is a
 // few contiguous AXPYs. Subspace projections go in two steps: to coordinates in the principal
 // subspace of the inputs (U, few columns), from there to bits (G). In between each coordinate is
@@ -29,7 +29,8 @@ namespace hashgrad {
 struct Query {
   std::vector<float> value;       // width: projections on the query side; their size is each bit's confidence
   std::vector<float> direction;   // width: how a neuron's sketch moves when w moves by one input: P [x; 1 + x.mean]
-  std::vector<uint64_t> word;     // width / 64
+  std::vector<uint64_t> word;     // bits: width / 64
+  std::vector<int8_t> byte;       // bytes: width
   std::vector<float> coordinate;  // subspace only: d U' [x; 1 + x.mean]
   std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
   float mean_dot = 0.f;           // x . mean
@@ -44,8 +45,9 @@ class HashFamily {
   // projections are drawn once and stay. `generation` names the draw. Returns the multiplications it took.
   uint64_t fit(std::span<const Row> sample, uint64_t generation);
 
-  void hash_query(const Row& x, Query& q) const;
-  uint64_t query_cost(const Row& x) const;
+  // `direction` and what else it takes to follow neurons only if they will move.
+  void hash_query(const Row& x, bool moves, Query& q) const;
+  uint64_t query_cost(const Row& x, bool moves) const;
 
   // The neuron in row w (n_columns floats), in two steps, between which a subspace may be balanced anew.
   // First tail = b + w.mean and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
@@ -63,20 +65,22 @@ class HashFamily {
   uint64_t rebalance(const Array<float>& coordinate, uint32_t n);
 
   // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused
-  // without a transform).
+  // without a transform). Not for bytes, for which Kernels::quantize does it.
   void encode_neuron(const float* sketch, float norm2, float scale, float* scratch, uint64_t* word) const;
   uint64_t encode_cost() const {
+    if (bytes()) return width_;
     return terms_ ? uint64_t{width_} * (1 + terms_ + (spec_.transform == Transform::kL2Alsh)) : 0;
   }
 
   float boundary_distance(float value) const;  // of a projection to where its bit flips
   void derive();                               // what follows from projection and mean, after they were loaded
 
-  uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant
+  bool bytes() const { return spec_.code == Code::kBytes; }
+  uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant; or bytes
   uint32_t words() const { return width_ / 64; }
   uint32_t n_coordinates() const { return n_coordinates_; }  // 0 unless subspace
   uint32_t n_columns() const { return n_columns_; }
-  size_t bytes() const { return projection_.bytes() + mixing_.bytes(); }
+  size_t memory() const { return projection_.bytes() + mixing_.bytes(); }
   const LshSpec& spec() const { return spec_; }
   Array<float>& projection() { return projection_; }
   Array<float>& mixing() { return mixing_; }

@@ -12,50 +12,44 @@ namespace hashgrad {
 
 namespace {
 
-// Below this many neurons a scan of all signatures (an XOR and a popcount each) beats table
-// look-ups.
-constexpr uint32_t kScanLimit = 50'000;
 constexpr uint32_t kStalenessSample = 64;
-constexpr uint32_t kLevels = 2048;  // of ranking by inner product
-constexpr float kRoom = 1.25f;      // for neurons to outgrow the longest one before the next rebuild
-
-LshSpec resolve(LshSpec spec, uint32_t n_neurons) {
-  if (spec.lookup == Lookup::kAuto)
-    spec.lookup = n_neurons <= kScanLimit && spec.ranking == Ranking::kSignature ? Lookup::kScan : Lookup::kTables;
-  return spec;
-}
+constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
+constexpr float kRoom = 1.25f;     // for neurons to outgrow the largest before the next rebuild
 
 }  // namespace
 
 LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, bool incremental, uint64_t seed,
                    uint64_t layer)
-    : family_(n_columns, resolve(spec, n_neurons), seed, layer),
+    : family_(n_columns, spec, seed, layer),
       n_neurons_(n_neurons),
       incremental_(incremental),
       sketch_(size_t{n_neurons} * family_.width()),
-      coordinate_(size_t{n_neurons} * family_.n_coordinates()),
-      norm2_(n_neurons),
-      norm_(n_neurons),
-      tail_(n_neurons),
       scale_(1),
-      signature_(size_t{n_neurons} * family_.words()),
       dirty_(n_neurons) {
+  if (family_.bytes()) {
+    const size_t padded = round_up(n_neurons, kBlock);
+    code_ = Array<uint8_t>(padded * family_.width());
+  } else {
+    tail_ = Array<float>(n_neurons);
+    coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
+    norm2_ = Array<float>(n_neurons);
+    norm_ = Array<float>(n_neurons);
+    signature_ = Array<uint64_t>(size_t{n_neurons} * family_.words());
+  }
   if (family_.spec().lookup == Lookup::kTables) tables_ = std::make_unique<Tables>(n_neurons, spec.bits, spec.tables);
 }
 
-void LshIndex::project_row(uint32_t i, const Weights& w) {
-  family_.project_neuron(w.row(i), coordinates(i), &sketch_[size_t{i} * family_.width()], tail_[i]);
-}
-
-void LshIndex::finish_row(uint32_t i, const Weights& w) {
-  family_.finish_neuron(w.row(i), tail_[i], coordinates(i), &sketch_[size_t{i} * family_.width()], norm2_[i]);
-}
-
 void LshIndex::encode(uint32_t i, LookupScratch& scratch) {
+  if (family_.bytes()) return quantize(&sketch_[size_t{i} * family_.width()], code(i), kCodeStep);
   scratch.encode.resize(family_.width());
   norm_[i] = std::sqrt(norm2_[i]);
   family_.encode_neuron(&sketch_[size_t{i} * family_.width()], norm2_[i], scale_[0], scratch.encode.data(),
                         signature(i));
+}
+
+void LshIndex::quantize(const float* sketch, uint8_t* code, size_t step) const {
+  active().quantize(sketch, family_.width(), kCodeMost / (kRoom * std::max(scale_[0], 1e-30f)), kCodeMost, kCodeMiddle,
+                    code, step);
 }
 
 void LshIndex::encode_all(Team& team) {
@@ -65,11 +59,23 @@ void LshIndex::encode_all(Team& team) {
 }
 
 uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, Team& team) {
+  const size_t width = family_.width(), n = family_.n_coordinates();
   uint64_t cost = family_.fit(sample, generation);
-  team.each(n_neurons_, 16, [&](int, size_t i) { project_row(static_cast<uint32_t>(i), w); });
-  cost += family_.rebalance(coordinate_, n_neurons_);
-  team.each(n_neurons_, 16, [&](int, size_t i) { finish_row(static_cast<uint32_t>(i), w); });
-  set_scale(std::sqrt(*std::max_element(norm2_.begin(), norm2_.end())));
+  Array<float> own;  // bytes have no use for coordinates but to be balanced
+  if (family_.bytes()) own = Array<float>(n_neurons_ * n);
+  Array<float>& all = family_.bytes() ? own : coordinate_;
+  const auto coordinates = [&](size_t i) { return n ? &all[i * n] : nullptr; };
+  Array<float> tail(n_neurons_);
+  team.each(n_neurons_, 16, [&](int, size_t i) {
+    family_.project_neuron(w.row(static_cast<uint32_t>(i)), coordinates(i), &sketch_[i * width], tail[i]);
+  });
+  cost += family_.rebalance(all, n_neurons_);
+  team.each(n_neurons_, 16, [&](int, size_t i) {
+    float norm2;
+    family_.finish_neuron(w.row(static_cast<uint32_t>(i)), tail[i], coordinates(i), &sketch_[i * width], norm2);
+    if (!family_.bytes()) norm2_[i] = norm2, tail_[i] = tail[i];
+  });
+  set_scale(family_.bytes() ? largest_projection() : std::sqrt(*std::max_element(norm2_.begin(), norm2_.end())));
   encode_all(team);
   refill_tables();
   dirty_.fill(0);
@@ -91,34 +97,49 @@ uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q, Look
   const uint32_t width = family_.width(), n = family_.n_coordinates();
   const float dt = 1.f + q.mean_dot;
   active().axpy(&sketch_[size_t{i} * width], -step, q.direction.data(), width);
+  if (family_.bytes()) {  // neither length nor coordinates count
+    encode(i, scratch);
+    return width + family_.encode_cost();
+  }
+  uint64_t cost = width + 2 + family_.encode_cost();
   if (n) {
-    float* coordinate = coordinates(i);
+    float* coordinate = &coordinate_[size_t{i} * n];
     active().axpy(coordinate, -step, q.coordinate.data(), n);
     norm2_[i] = active().dot(coordinate, coordinate, n);
+    cost += 2 * n;
   } else {  // |v - step d|^2, d = [x; dt]
     const float d_norm2 = q.norm2 - 1.f + dt * dt;
     norm2_[i] = std::max(0.f, norm2_[i] + step * (step * d_norm2 - 2.f * (wx + tail_[i] * dt)));
+    cost += 5;
   }
   tail_[i] -= step * dt;
   encode(i, scratch);
   if (tables_)
     for (int t = 0; t < tables_->n_tables(); t++) tables_->move(t, i, signature(i));
-  return width + (n ? 2 * n : 5) + 2 + family_.encode_cost();
+  return cost;
 }
 
 uint64_t LshIndex::follow(uint32_t i, std::span<const std::pair<float, const Query*>> steps, const float* w,
                           LookupScratch& scratch) {
   const uint32_t width = family_.width(), n = family_.n_coordinates();
-  float* coordinate = coordinates(i);
+  const bool bytes = family_.bytes();
+  float* coordinate = n && !bytes ? &coordinate_[size_t{i} * n] : nullptr;
   for (const auto& [step, q] : steps) {
     active().axpy(&sketch_[size_t{i} * width], -step, q->direction.data(), width);
-    if (n) active().axpy(coordinate, -step, q->coordinate.data(), n);
-    tail_[i] -= step * (1.f + q->mean_dot);
+    if (coordinate) active().axpy(coordinate, -step, q->coordinate.data(), n);
+    if (!bytes) tail_[i] -= step * (1.f + q->mean_dot);
   }
-  const uint32_t n_inputs = family_.n_columns() - 1;
-  norm2_[i] = n ? active().dot(coordinate, coordinate, n) : active().dot(w, w, n_inputs) + tail_[i] * tail_[i];
+  uint64_t cost = steps.size() * (width + (coordinate ? n : 0) + 1) + 1 + family_.encode_cost();
+  if (coordinate) {
+    norm2_[i] = active().dot(coordinate, coordinate, n);
+    cost += n;
+  } else if (!bytes) {
+    const uint32_t n_inputs = family_.n_columns() - 1;
+    norm2_[i] = active().dot(w, w, n_inputs) + tail_[i] * tail_[i];
+    cost += n_inputs + 1;
+  }
   encode(i, scratch);
-  return steps.size() * (width + n + 1) + (n ? n : n_inputs + 1) + 1 + family_.encode_cost();
+  return cost;
 }
 
 void LshIndex::move_in_tables(int table, std::span<const uint32_t> neurons) {
@@ -129,12 +150,18 @@ uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
   std::vector<uint32_t> marked;
   for (uint32_t i = 0; i < n_neurons_; i++)
     if (dirty_[i]) marked.push_back(i);
+  const size_t width = family_.width(), n = family_.n_coordinates();
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
+  std::vector<std::vector<float>> coordinates(static_cast<size_t>(team.size()), std::vector<float>(n));
   team.each(marked.size(), 16, [&](int member, size_t k) {
-    project_row(marked[k], w);
-    finish_row(marked[k], w);
-    encode(marked[k], scratch[static_cast<size_t>(member)]);
-    dirty_[marked[k]] = 0;
+    const uint32_t i = marked[k];
+    float* coordinate = coordinate_.empty() ? coordinates[static_cast<size_t>(member)].data() : &coordinate_[i * n];
+    float norm2, tail;
+    family_.project_neuron(w.row(i), coordinate, &sketch_[i * width], tail);
+    family_.finish_neuron(w.row(i), tail, coordinate, &sketch_[i * width], norm2);
+    if (!family_.bytes()) norm2_[i] = norm2, tail_[i] = tail;
+    encode(i, scratch[static_cast<size_t>(member)]);
+    dirty_[i] = 0;
   });
   if (tables_)
     team.each(static_cast<size_t>(tables_->n_tables()), 1,
@@ -143,69 +170,100 @@ uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
 }
 
 double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
-  const uint32_t n = std::min(n_neurons_, kStalenessSample);
-  std::vector<float> coordinate(family_.n_coordinates()), sketch(family_.width()), scratch(family_.width());
+  const uint32_t n = std::min(n_neurons_, kStalenessSample), width = family_.width();
+  std::vector<float> coordinate(family_.n_coordinates()), sketch(width), scratch(width);
   std::vector<uint64_t> word(family_.words());
+  std::vector<uint8_t> anew(width);
   uint64_t changed = 0;
   for (uint32_t s = 0; s < n; s++) {
     const auto i = static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n);
     float tail, norm2;
     family_.project_neuron(w.row(i), coordinate.data(), sketch.data(), tail);
     family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
+    if (family_.bytes()) {
+      quantize(sketch.data(), anew.data(), kBlock);
+      const uint8_t* stored = code(i);
+      for (uint32_t r = 0; r < width; r++) changed += anew[r] != stored[r / kBlock * kCodeStep + r % kBlock];
+      continue;
+    }
     family_.encode_neuron(sketch.data(), norm2, scale_[0], scratch.data(), word.data());
     for (uint32_t k = 0; k < family_.words(); k++)
       changed += static_cast<uint64_t>(std::popcount(word[k] ^ signature_[size_t{i} * family_.words() + k]));
   }
   cost += n * (family_.sketch_cost() + family_.encode_cost());
-  return static_cast<double>(changed) / (double{1} * n * family_.spec().bits * family_.spec().tables);
+  const double each = family_.bytes() ? width : double{1} * family_.spec().bits * family_.spec().tables;
+  return static_cast<double>(changed) / (n * each);
 }
 
-void LshIndex::set_scale(float scale) {
-  scale_[0] = scale;
-  const int bits = family_.spec().bits * family_.spec().tables;
-  const float unit = kLevels / (2.f * kRoom * std::max(scale, 1e-12f));
-  cosine_.assign(family_.width() + 1, 0.f);
-  for (int h = 0; h <= bits; h++)
-    cosine_[static_cast<size_t>(h)] = unit * static_cast<float>(std::cos(std::numbers::pi * h / bits));
+float LshIndex::largest_projection() const {
+  float most = 0.f;
+  for (const float s : sketch_) most = std::max(most, std::fabs(s));
+  return most;
 }
 
 // Signatures tell the angle between neuron and query. A transform has made angles order inner
-// products; without one the neuron's length does: w.x + b is proportional to |v| cos(angle). Turns
-// Hamming distances into ranks 0 .. kLevels.
-void LshIndex::rank_by_inner_product(const float* norm, uint32_t n, uint16_t* distance) const {
-  active().rank(cosine_.data(), norm, n, kLevels, distance);
+// products; without one the neuron's length does: w.x + b is proportional to |v| cos(angle).
+void LshIndex::set_scale(float scale) {
+  scale_[0] = scale;
+  if (family_.bytes()) return;
+  const int bits = family_.spec().bits * family_.spec().tables;
+  cosine_.assign(family_.width() + 1, 0.f);
+  for (int h = 0; h <= bits; h++)
+    cosine_[static_cast<size_t>(h)] =
+        family_.spec().transform == Transform::kNone ? static_cast<float>(std::cos(std::numbers::pi * h / bits)) : -h;
 }
 
-void LshIndex::candidates(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
-  const LshSpec& spec = family_.spec();
-  const uint32_t words = family_.words();
-  const bool by_length = spec.transform == Transform::kNone;
-  const uint64_t start = mix(q.word[0]);
-  if (!tables_) {
-    s.distance.resize(n_neurons_);
-    active().hamming(signature_.data(), words, n_neurons_, q.word.data(), s.distance.data());
-    if (by_length) rank_by_inner_product(norm_.data(), n_neurons_, s.distance.data());
-    return keep_nearest(nullptr, s.distance.data(), n_neurons_, wanted, by_length ? kLevels : family_.width(), start, s,
-                        out);
+void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> queries, float* const* score,
+                    LookupScratch& s) const {
+  if (from >= to) return;
+  if (family_.bytes()) {
+    s.query.clear();
+    for (const Query* q : queries) s.query.push_back(q->byte.data());
+    return active().scan(code_.data(), family_.width(), from, static_cast<uint32_t>(round_up(to, kBlock)),
+                         s.query.data(), static_cast<uint32_t>(queries.size()), score);
   }
-  collect(q, s);
-  const auto n = static_cast<uint32_t>(s.found.size());
+  const uint32_t words = family_.words(), n = to - from;
+  const bool by_length = family_.spec().transform == Transform::kNone;
   s.distance.resize(n);
+  for (size_t q = 0; q < queries.size(); q++) {
+    active().hamming(&signature_[size_t{from} * words], words, n, queries[q]->word.data(), s.distance.data());
+    active().similarity(s.distance.data(), by_length ? &norm_[from] : nullptr, cosine_.data(), n, score[q] + from);
+  }
+}
+
+namespace {
+
+uint64_t salt_of(const Query& q) { return mix(q.word.empty() ? static_cast<uint8_t>(q.byte[0]) : q.word[0]) | 1; }
+
+}  // namespace
+
+void LshIndex::nearest(const Query& q, const float* score, uint32_t wanted, LookupScratch& s,
+                       std::vector<uint32_t>& out) const {
+  choose_largest(score, n_neurons_, wanted, salt_of(q), s.choose, out);
+}
+
+void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
+  const LshSpec& spec = family_.spec();
+  collect(q, s);
+  std::sort(s.found.begin(), s.found.end());  // slots are in no order that a resumed run would find again
+  const auto n = static_cast<uint32_t>(s.found.size());
+  s.score.resize(n + kBlock);
   if (spec.ranking == Ranking::kCollisions) {
-    const auto most = static_cast<uint32_t>(spec.tables);
-    for (uint32_t k = 0; k < n; k++)
-      s.distance[k] = static_cast<uint16_t>(most - std::min<uint32_t>(most, s.collisions[s.found[k]]));
-    keep_nearest(s.found.data(), s.distance.data(), n, wanted, most, start, s, out);
+    for (uint32_t k = 0; k < n; k++) s.score[k] = s.collisions[s.found[k]];
   } else {
+    const uint32_t words = family_.words();
+    s.distance.resize(n);
     s.norm.resize(n);
     for (uint32_t k = 0; k < n; k++) {
       active().hamming(&signature_[size_t{s.found[k]} * words], words, 1, q.word.data(), &s.distance[k]);
       s.norm[k] = norm_[s.found[k]];
     }
-    if (by_length) rank_by_inner_product(s.norm.data(), n, s.distance.data());
-    keep_nearest(s.found.data(), s.distance.data(), n, wanted, by_length ? kLevels : family_.width(), start, s, out);
+    active().similarity(s.distance.data(), spec.transform == Transform::kNone ? s.norm.data() : nullptr, cosine_.data(),
+                        n, s.score.data());
   }
   for (const uint32_t i : s.found) s.collisions[i] = 0;
+  choose_largest(s.score.data(), n, wanted, salt_of(q), s.choose, out);
+  for (uint32_t& at : out) at = s.found[at];
 }
 
 // Fills scratch.found with the neurons of all probed buckets, scratch.collisions with how often
@@ -236,37 +294,9 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
   }
 }
 
-// Counting selection: neurons (null: 0 .. n-1) by distance, at most `wanted`. Ties at the last distance are broken by a
-// number that query and neuron make together: no neuron is favoured for its number, nor for its slot in a bucket.
-void LshIndex::keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted,
-                            uint32_t widest, uint64_t start, LookupScratch& s, std::vector<uint32_t>& out) const {
-  s.histogram.assign(widest + 1, 0);
-  for (uint32_t k = 0; k < n; k++) s.histogram[distance[k]]++;
-  uint32_t limit = 0, below = 0;  // all nearer than `limit` are in; of those at it, as many as there is room for
-  while (limit <= widest && below + s.histogram[limit] < wanted) below += s.histogram[limit++];
-  const uint32_t at_limit = limit <= widest ? s.histogram[limit] : 0;
-  out.resize(below + 1);  // one more each: the loop writes before it knows whether to keep
-  s.tie.resize(at_limit + 1);
-  uint32_t kept = 0, ties = 0;
-  for (uint32_t k = 0; k < n; k++) {
-    const uint32_t i = neuron ? neuron[k] : k;
-    out[kept] = i;
-    kept += distance[k] < limit;
-    s.tie[ties] = i;
-    ties += distance[k] == limit;
-  }
-  out.resize(kept);
-  const uint32_t room = std::min(wanted - below, ties);
-  if (room < ties)
-    std::nth_element(s.tie.begin(), s.tie.begin() + room, s.tie.begin() + ties,
-                     [&](uint32_t a, uint32_t b) { return mix(start ^ a) < mix(start ^ b); });
-  out.insert(out.end(), s.tie.begin(), s.tie.begin() + room);
-  if (neuron) std::sort(out.begin(), out.end());  // slots are in no order that a resumed run would find again
-}
-
-size_t LshIndex::bytes() const {
+size_t LshIndex::memory() const {
   return sketch_.bytes() + coordinate_.bytes() + 2 * norm2_.bytes() + tail_.bytes() + signature_.bytes() +
-         dirty_.bytes() + family_.bytes() + (tables_ ? tables_->bytes() : 0);
+         code_.bytes() + dirty_.bytes() + family_.memory() + (tables_ ? tables_->bytes() : 0);
 }
 
 }  // namespace hashgrad

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "choose.h"
 #include "lsh/family.h"
 #include "lsh/tables.h"
 #include "threads.h"
@@ -27,14 +28,16 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
-  std::vector<uint32_t> tie;
-  std::vector<uint32_t> histogram;
-  std::vector<float> encode;  // width
+  std::vector<float> score;   // per candidate
   std::vector<float> norm;    // per candidate
+  std::vector<float> encode;  // width
+  std::vector<const int8_t*> query;
+  ChooseScratch choose;
 };
 
 class LshIndex {
  public:
+  // spec: resolved
   LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, bool incremental, uint64_t seed,
            uint64_t layer);
 
@@ -42,9 +45,16 @@ class LshIndex {
   // Returns its cost. `generation` names the draw of a subspace; without `redraw` the first one
   // stays.
   uint64_t rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, Team& team);
-  // Up to n neurons whose signatures are nearest to the query's (or collide with it most), in no
-  // order that means anything.
-  void candidates(const Query& q, uint32_t n, LookupScratch& scratch, std::vector<uint32_t>& out) const;
+  bool scans() const { return !tables_; }
+  // Scan: how near each neuron from .. to (multiples of 16, or the last) is to each query, into score[query][neuron];
+  // each row of scores has room for whole blocks of 16. Then, per query, the `wanted` nearest, ascending.
+  void scan(uint32_t from, uint32_t to, std::span<const Query* const> queries, float* const* score,
+            LookupScratch& scratch) const;
+  void nearest(const Query& q, const float* score, uint32_t wanted, LookupScratch& scratch,
+               std::vector<uint32_t>& out) const;
+  // Tables: of the neurons in the buckets probed, the `wanted` whose signatures are nearest to the query's (or that
+  // collide with it most), ascending.
+  void look_up(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
 
   // After [w_i; b_i] -= step * [x; 1] for the query's input x, with which w_i had the product wx:
   // move its sketch and bits. Returns the multiplications it took.
@@ -63,10 +73,11 @@ class LshIndex {
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
-  // Multiplications of a look-up: ranking takes one a neuron where its length counts (those met in tables are fewer;
-  // this is the bound), ordering the probes a few a bit.
+  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts
+  // (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
   uint64_t lookup_cost() const {
     const LshSpec& spec = family_.spec();
+    if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
     const uint64_t probing = tables_ && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
     return (spec.transform == Transform::kNone ? n_neurons_ : 0) +
            probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
@@ -81,34 +92,35 @@ class LshIndex {
   Array<float>& tail() { return tail_; }
   Array<float>& scale() { return scale_; }
   Array<uint8_t>& dirty() { return dirty_; }
-  size_t bytes() const;
+  size_t memory() const;
 
  private:
   uint64_t* signature(uint32_t i) { return &signature_[size_t{i} * family_.words()]; }
-  void encode(uint32_t i, LookupScratch& scratch);
-  void rank_by_inner_product(const float* norm, uint32_t n, uint16_t* distance) const;
-  void set_scale(float scale);
-  void project_row(uint32_t i, const Weights& w);
-  void finish_row(uint32_t i, const Weights& w);
-  float* coordinates(uint32_t i) {
-    return coordinate_.empty() ? nullptr : &coordinate_[size_t{i} * family_.n_coordinates()];
+  uint8_t* code(uint32_t i) { return &code_[code_at(i)]; }
+  const uint8_t* code(uint32_t i) const { return &code_[code_at(i)]; }
+  size_t code_at(uint32_t i) const {
+    const uint32_t lane = i % kBlock;
+    return (i - lane) * size_t{family_.width()} + 64 * (lane % 4) + kBlock * (lane / 4);
   }
+  void quantize(const float* sketch, uint8_t* code, size_t step) const;
+  void encode(uint32_t i, LookupScratch& scratch);
+  void set_scale(float scale);
   void encode_all(Team& team);
   void collect(const Query& q, LookupScratch& scratch) const;
-  void keep_nearest(const uint32_t* neuron, const uint16_t* distance, uint32_t n, uint32_t wanted, uint32_t widest,
-                    uint64_t start, LookupScratch& scratch, std::vector<uint32_t>& out) const;
+  float largest_projection() const;
 
   HashFamily family_;
   uint32_t n_neurons_;
   bool incremental_;
-  Array<float> sketch_;        // n_neurons x width: P v
-  Array<float> coordinate_;    // n_neurons x n_coordinates: v in the subspace, if there is one
-  Array<float> norm2_;         // |v|^2 (in the subspace, if there is one)
-  Array<float> norm_;          // its root, as ranking reads it
-  Array<float> tail_;          // b + w.mean, the last coordinate of v
-  Array<float> scale_;         // one number: the largest |v| at the last rebuild
-  std::vector<float> cosine_;  // per Hamming distance: cos(angle), in ranking's units
-  Array<uint64_t> signature_;  // n_neurons x words
+  Array<float> sketch_;      // n_neurons x width: P v
+  Array<float> coordinate_;  // bits: n_neurons x n_coordinates: v in the subspace, if there is one
+  Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
+  Array<float> norm_;        // its root, as a scan of bits reads it
+  Array<float> tail_;        // bits: b + w.mean, the last coordinate of v
+  Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch
+  std::vector<float> cosine_;  // per Hamming distance: cos(angle); falling, where a transform has made angles tell all
+  Array<uint64_t> signature_;  // bits: n_neurons x words
+  Array<uint8_t> code_;        // bytes: as Kernels::scan wants them
   Array<uint8_t> dirty_;       // a byte each: many threads may write
   std::unique_ptr<Tables> tables_;
 };

@@ -1,6 +1,7 @@
 // AD, adaptive dropout (Ba & Frey 2013): a neuron is kept with probability sigmoid(alpha * z +
 // beta). All activations are needed to know the probabilities, so nothing is saved in the forward
 // pass. Prediction multiplies by the probability.
+#include <algorithm>
 #include <cmath>
 
 #include "random.h"
@@ -14,27 +15,26 @@ class Adaptive final : public Selector {
  public:
   explicit Adaptive(const LayerSpec& spec) : alpha_(spec.alpha), beta_(spec.beta) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch&, ActiveSet& out,
-              Counts& counts) const override {
-    evaluate_all(x, w, out);
-    counts.query += uint64_t{w.n_rows} * 3;  // alpha * z, exp, division
-    counts.candidates += w.n_rows;
+  void propose(const Row&, uint32_t, const Ask&, Query&, SelectScratch&, Proposal& out, Counts&) const override {
+    out.all = true;
+  }
+  void keep(uint32_t n, const Ask& ask, SelectScratch& scratch, Proposal& proposal, ActiveSet& out,
+            Counts& counts) const override {
+    counts.query += uint64_t{n} * 3;  // alpha * z, exp, division
     out.gain.clear();
     if (!ask.training) {
-      for (uint32_t i = 0; i < w.n_rows; i++) out.gain.push_back(probability(out.z[i]));
-      counts.forward += w.n_rows * x.cost();
-      return;
+      for (uint32_t i = 0; i < n; i++) out.gain.push_back(probability(proposal.z[i]));
+      return keep_everything(n, proposal, out);
     }
     Random random(ask.seed, Purpose::kDropout, ask.layer, ask.step);
-    size_t kept = 0;
-    for (uint32_t i = 0; i < w.n_rows; i++)
-      if (!(random.uniform() >= probability(out.z[i])))  // a NaN is kept, to be reported at the loss
-        out.id[kept] = i, out.z[kept] = out.z[i], kept++;
-    out.id.resize(kept);
-    out.z.resize(kept);
-    const uint32_t again = add_forced(x, w, ask.forced, out);
-    counts.forward += out.id.size() * x.cost();
-    counts.rerank += (w.n_rows + again - out.id.size()) * x.cost();
+    std::vector<uint32_t>& kept = scratch.position;
+    kept.clear();
+    for (uint32_t i = 0; i < n; i++) {
+      const bool forced = std::find(ask.forced.begin(), ask.forced.end(), static_cast<int32_t>(i)) != ask.forced.end();
+      // a NaN is kept, to be reported at the loss
+      if (!(random.uniform() >= probability(proposal.z[i])) || forced) kept.push_back(i);
+    }
+    keep_positions(kept, proposal, out);
   }
 
  private:

@@ -7,11 +7,11 @@ namespace {
 
 class All final : public Selector {
  public:
-  void select(const Row& x, const Weights& w, const Ask&, Query&, SelectScratch&, ActiveSet& out,
-              Counts& counts) const override {
-    evaluate_all(x, w, out);
-    counts.forward += w.n_rows * x.cost();
-    counts.candidates += w.n_rows;
+  void propose(const Row&, uint32_t, const Ask&, Query&, SelectScratch&, Proposal& out, Counts&) const override {
+    out.all = true;
+  }
+  void keep(uint32_t n, const Ask&, SelectScratch&, Proposal& proposal, ActiveSet& out, Counts&) const override {
+    keep_everything(n, proposal, out);
   }
 };
 

@@ -1,4 +1,5 @@
 // LSH: hash the input, take the neurons whose hashes are nearest, evaluate those, keep the best.
+#include <algorithm>
 #include <cmath>
 
 #include "selector/selector.h"
@@ -13,23 +14,30 @@ class Lsh final : public Selector {
       : n_kept_(spec.n_kept()),
         n_candidates_(static_cast<uint32_t>(
             std::min(double{1} * spec.n_outputs, std::ceil(double{spec.lsh.candidates} * n_kept_)))),
-        index_(std::move(index)),
-        exact_(make_winner_take_all(spec)) {}
+        index_(std::move(index)) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query& query, SelectScratch& scratch, ActiveSet& out,
-              Counts& counts) const override {
-    if (ask.exact) return exact_->select(x, w, ask, query, scratch, out, counts);
-    index_->family().hash_query(x, query);
-    counts.query += index_->family().query_cost(x) + index_->lookup_cost();
-    index_->candidates(query, n_candidates_, scratch.lookup, out.id);
-    const size_t evaluated = out.id.size();
-    out.z.resize(evaluated);
-    active().dot_rows(w.data, w.stride, out.id.data(), static_cast<uint32_t>(evaluated), x, out.z.data());
-    keep_largest(n_kept_, scratch, out);
-    counts.rerank += (evaluated - out.id.size()) * x.cost();
-    const uint32_t added = add_forced(x, w, ask.forced, out);
-    counts.forward += out.id.size() * x.cost();
-    counts.candidates += evaluated + added;
+  bool scans(const Ask& ask) const override { return index_->scans() && !ask.exact; }
+
+  void propose(const Row& x, uint32_t, const Ask& ask, Query& query, SelectScratch& scratch, Proposal& out,
+               Counts& counts) const override {
+    out.all = ask.exact;
+    if (ask.exact) return;
+    const bool moves = ask.training && index_->incremental();
+    index_->family().hash_query(x, moves, query);
+    counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost();
+    if (index_->scans()) return;
+    index_->look_up(query, n_candidates_, scratch.lookup, out.id);
+    propose_forced(ask.forced, out);
+  }
+
+  void nominate(const Ask& ask, const Query& query, SelectScratch& scratch, Proposal& out) const override {
+    index_->nearest(query, out.score.data(), n_candidates_, scratch.lookup, out.id);
+    propose_forced(ask.forced, out);
+  }
+
+  void keep(uint32_t n, const Ask& ask, SelectScratch& scratch, Proposal& proposal, ActiveSet& out,
+            Counts&) const override {
+    keep_largest(n, n_kept_, ask.forced, scratch, proposal, out);
   }
 
   LshIndex* index() override { return index_.get(); }
@@ -37,7 +45,6 @@ class Lsh final : public Selector {
  private:
   uint32_t n_kept_, n_candidates_;
   std::unique_ptr<LshIndex> index_;
-  std::unique_ptr<Selector> exact_;
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 // at rates that suit the other methods.)
 #include "random.h"
 
+#include <algorithm>
+
 #include "selector/selector.h"
 
 namespace hashgrad {
@@ -14,33 +16,31 @@ class RandomChoice final : public Selector {
  public:
   explicit RandomChoice(const LayerSpec& spec) : n_kept_(spec.n_kept()) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch, ActiveSet& out,
-              Counts& counts) const override {
-    out.uniform_gain = ask.training ? 1.f : static_cast<float>(n_kept_) / static_cast<float>(w.n_rows);
-    if (!ask.training) {
-      evaluate_all(x, w, out);
-    } else {
-      draw(w.n_rows, Random(ask.seed, Purpose::kDropout, ask.layer, ask.step), scratch, out);
-      out.z.resize(out.id.size());
-      active().dot_rows(w.data, w.stride, out.id.data(), n_kept_, x, out.z.data());
-      add_forced(x, w, ask.forced, out);
-    }
-    counts.forward += out.id.size() * x.cost();
-    counts.candidates += out.id.size();
+  void propose(const Row&, uint32_t n, const Ask& ask, Query&, SelectScratch& scratch, Proposal& out,
+               Counts&) const override {
+    out.all = !ask.training;
+    if (out.all) return;
+    draw(n, Random(ask.seed, Purpose::kDropout, ask.layer, ask.step), scratch, out.id);
+    propose_forced(ask.forced, out);
+  }
+  void keep(uint32_t n, const Ask& ask, SelectScratch&, Proposal& proposal, ActiveSet& out, Counts&) const override {
+    out.uniform_gain = ask.training ? 1.f : static_cast<float>(n_kept_) / static_cast<float>(n);
+    keep_everything(n, proposal, out);
   }
 
  private:
   // Floyd's algorithm: n_kept of n without replacement, in n_kept draws.
-  void draw(uint32_t n, Random random, SelectScratch& scratch, ActiveSet& out) const {
-    scratch.taken.resize(n);
-    out.id.clear();
+  void draw(uint32_t n, Random random, SelectScratch& scratch, std::vector<uint32_t>& out) const {
+    scratch.taken.resize(std::max<size_t>(scratch.taken.size(), n));
+    out.clear();
     for (uint32_t j = n - n_kept_; j < n; j++) {
       const uint32_t r = random.below(j + 1);
       const uint32_t i = scratch.taken[r] ? j : r;
       scratch.taken[i] = 1;
-      out.id.push_back(i);
+      out.push_back(i);
     }
-    for (const uint32_t i : out.id) scratch.taken[i] = 0;
+    for (const uint32_t i : out) scratch.taken[i] = 0;
+    std::sort(out.begin(), out.end());
   }
 
   uint32_t n_kept_;

@@ -1,5 +1,5 @@
 // WTA: the exact top k of all activations (Makhzani & Frey 2015). What LSH approximates, at the
-// price of the dense pass.
+// price of evaluating every neuron.
 #include "selector/selector.h"
 
 namespace hashgrad {
@@ -10,14 +10,12 @@ class WinnerTakeAll final : public Selector {
  public:
   explicit WinnerTakeAll(const LayerSpec& spec) : n_kept_(spec.n_kept()) {}
 
-  void select(const Row& x, const Weights& w, const Ask& ask, Query&, SelectScratch& scratch, ActiveSet& out,
-              Counts& counts) const override {
-    evaluate_all(x, w, out);
-    keep_largest(n_kept_, scratch, out);
-    const uint32_t again = add_forced(x, w, ask.forced, out);
-    counts.forward += out.id.size() * x.cost();
-    counts.rerank += (w.n_rows + again - out.id.size()) * x.cost();
-    counts.candidates += w.n_rows;
+  void propose(const Row&, uint32_t, const Ask&, Query&, SelectScratch&, Proposal& out, Counts&) const override {
+    out.all = true;
+  }
+  void keep(uint32_t n, const Ask& ask, SelectScratch& scratch, Proposal& proposal, ActiveSet& out,
+            Counts&) const override {
+    keep_largest(n, n_kept_, ask.forced, scratch, proposal, out);
   }
 
  private:

@@ -12,7 +12,7 @@ from .files import load
 from .layers import Dense
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, Momentum, RowAdagrad
-from .schedules import Constant, Cosine, Exponential, Step
+from .schedules import Constant, Cosine, Exponential, Linear, Step
 from .selectors import LSH, Adaptive, All, Random, WinnerTakeAll
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "Cosine",
     "Dense",
     "Exponential",
+    "Linear",
     "MLPClassifier",
     "MLPRegressor",
     "Momentum",

@@ -59,8 +59,13 @@ PARAMETERS: dict[str, Parameter] = {
     "center": Parameter(True, Flag(), "Hash inputs minus their mean."),
     "lookup": Parameter(
         "auto",
-        Choice(("auto", "scan", "tables")),
-        "Where candidates come from: a scan of all signatures, the tables, or the cheaper.",
+        Choice(("auto", "exact", "scan", "tables")),
+        "Where candidates come from: all neurons, a scan of all codes, tables, or the fastest.",
+    ),
+    "code": Parameter(
+        "auto",
+        Choice(("auto", "bits", "bytes")),
+        "What is kept of a random projection: its sign, or eight bits of it.",
     ),
     "probes": Parameter(8, Interval(1, 256, integer=True), "Buckets visited per table."),
     "ranking": Parameter(
@@ -69,7 +74,10 @@ PARAMETERS: dict[str, Parameter] = {
         "Candidates by signature (angle, and length without a transform), or by buckets shared.",
     ),
     "candidates": Parameter(
-        4.0, Interval(1, 10000), "Candidates evaluated exactly, in multiples of the number kept."
+        None,
+        Interval(1, 10000, optional=True),
+        "Candidates evaluated exactly, in multiples of the number kept; None = 1.5 where codes are "
+        "bytes, 4 where they are bits.",
     ),
     "rehash": Parameter(
         "auto",
@@ -90,6 +98,11 @@ PARAMETERS: dict[str, Parameter] = {
         Choice(("dense", "random", "adaptive", "winner-take-all", "lsh"), optional=True),
         "How a layer chooses its active neurons; None = all of them.",
     ),
+    "layout": Parameter(
+        "auto",
+        Choice(("auto", "neuron", "input")),
+        "What lies together of a layer's weights: a neuron's, an input's, or the faster.",
+    ),
     # Network
     "n_inputs": Parameter(None, _COUNT, "Columns of the input."),
     "loss": Parameter(
@@ -104,7 +117,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "schedule": Parameter(
         "cosine",
-        Choice(("constant", "step", "exponential", "cosine")),
+        Choice(("constant", "step", "exponential", "cosine", "linear")),
         "How the learning rate changes during training.",
     ),
     "l2": Parameter(
@@ -135,7 +148,9 @@ PARAMETERS: dict[str, Parameter] = {
     "factor": Parameter(None, _SHARE, "Factor on the rate, for each step or epoch."),
     "step_factor": Parameter(0.5, _SHARE, "Step schedule: factor on the rate at each step."),
     "exponential_factor": Parameter(0.85, _SHARE, "Exponential schedule: factor for each epoch."),
-    "floor": Parameter(0.0, Interval(0, 1), "Cosine schedule: last rate as a share of the first."),
+    "floor": Parameter(
+        0.0, Interval(0, 1), "Cosine and linear schedules: last rate as a share of the first."
+    ),
     # Training
     "epochs": Parameter(
         15, Interval(1, 10**6, integer=True), "Passes over the data, from the network's birth."

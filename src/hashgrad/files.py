@@ -24,15 +24,17 @@ from . import specification, state
 from .atomic import replacing, system_error
 from .checks import shown, wrong_type
 from .defaults import check, check_keys
-from .selectors import LSH
 
 if TYPE_CHECKING:
     from .network import Network
 
-FORMAT = 1
+FORMAT = 2
 LONGEST_METADATA = 1 << 25  # bytes; escaped in the header, it stays below the library's limit
 _BEST = "best."  # prefix of the tensors that early stopping keeps
-_KEYS = ["format", "version", "specification", "training", "core", "counts", "history", "extra"]
+_KEYS = [
+    "format", "version", "specification", "arrangement", "training", "core", "counts", "history",
+    "extra",
+]  # fmt: skip
 _DTYPES = {"F32": "float32", "U8": "uint8"}  # those of the core's tensors
 _AT_LEAST_ZERO = ("norm2", "scale", "moment2", "row_square")  # last words of names: roots are taken
 
@@ -79,6 +81,7 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
         "format": FORMAT,
         "version": __version__,
         "specification": network.specification(),
+        "arrangement": core.arrangement(),
         "training": network._state.to_dict(),
         "core": core.state(),
         "counts": core.ledger(),
@@ -194,11 +197,16 @@ def _checked(text: str | None, tensors: dict[str, Stored]) -> Header:
     for key, kind in (("extra", dict), ("version", str)):
         if not isinstance(ours[key], kind):
             raise wrong_type(key, f"of type {kind.__name__}", ours[key])
-    state.check_core_state(ours["core"], any(layer.selector.word == LSH.word for layer in layers))
+    arrangement = specification.checked_arrangement(ours["arrangement"], layers)
+    state.check_core_state(ours["core"], any(way["code"] != "none" for way in arrangement))
     state.checked_counts("counts", ours["counts"], len(layers))
     training = state.State.from_dict(ours["training"], len(layers))
     expected = specification.tensor_shapes(
-        arguments["n_inputs"], layers, arguments["optimizer"], bool(ours["core"].get("built"))
+        arguments["n_inputs"],
+        layers,
+        arguments["optimizer"],
+        bool(ours["core"].get("built")),
+        arrangement,
     )
     if training.best_epoch:
         expected |= {_BEST + name: e for name, e in expected.items() if ".optimizer." not in name}
@@ -279,6 +287,8 @@ def _restored(header: Header, tensor: Callable[[str], NDArray[Any]]) -> Network:
 
     network = Network(**header.arguments)
     core = network._core
+    for number, way in enumerate(header.metadata["arrangement"]):
+        core.arrange(number, **way)
     core.set_state(header.metadata["core"])
     views = core.tensors()
     for name in header.tensors:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .defaults import check, check_keys, from_dict, resolve
-from .selectors import SELECTORS, All, Selector
+from .defaults import check, check_keys, default, from_dict, resolve
+from .selectors import LSH, SELECTORS, All, Selector
+
+INPUT_LOOKUPS = ("auto", "exact")  # those that leave every neuron to be evaluated
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,10 @@ class Dense:
             hidden layer and linear in the last one, whose loss applies softmax or sigmoid itself.
         active: a selector, or the name of one with its defaults: `"dense"`, `"random"`,
             `"adaptive"`, `"winner-take-all"` or `"lsh"`. None is every neuron.
+        layout: what lies together in memory of the layer's weights: those of a `"neuron"`, as a
+            selector that names the neurons to evaluate wants them, or of an `"input"`, as sparse
+            inputs do; `"auto"` is what this machine does fastest (see `hashgrad.planning`). A
+            layer that hashes its neurons keeps them together.
 
     Raises:
         TypeError: a value of the wrong type.
@@ -36,12 +42,23 @@ you mean 'relu'?
     n: int
     activation: str | None = None
     active: Any = None
+    layout: str = default("layout")
 
     def __post_init__(self) -> None:
         active = All() if self.active is None else resolve("active", self.active, SELECTORS)
         object.__setattr__(self, "n", check("n", self.n))
         object.__setattr__(self, "activation", check("activation", self.activation))
         object.__setattr__(self, "active", active)
+        object.__setattr__(self, "layout", check("layout", self.layout))
+        if (
+            isinstance(active, LSH)
+            and self.layout == "input"
+            and active.lookup not in INPUT_LOOKUPS
+        ):
+            raise ValueError(
+                "layout='input' of a hashed layer needs lookup 'exact' or 'auto', "
+                f"got {active.lookup!r}"
+            )
 
     @property
     def selector(self) -> Selector:
@@ -55,13 +72,18 @@ you mean 'relu'?
 
     def to_dict(self) -> dict[str, Any]:
         """The layer as JSON-able values."""
-        return {"n": self.n, "activation": self.activation, "active": self.selector.to_dict()}
+        return {
+            "n": self.n,
+            "activation": self.activation,
+            "active": self.selector.to_dict(),
+            "layout": self.layout,
+        }
 
 
 def layer_from_dict(argument: str, given: Any) -> Dense:
     """The inverse of :meth:`Dense.to_dict`; raises ValueError or TypeError naming `argument`."""
     if not isinstance(given, dict):
         raise ValueError(f"{argument} must be an object, got {type(given).__name__}")
-    check_keys(argument, given, ["n", "activation", "active"])
+    check_keys(argument, given, ["n", "activation", "active", "layout"])
     active = from_dict(f"{argument}.active", given["active"], SELECTORS)
-    return Dense(given["n"], given["activation"], active)
+    return Dense(given["n"], given["activation"], active, given["layout"])

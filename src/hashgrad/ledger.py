@@ -8,7 +8,7 @@ counted:
 * backward to the layer's inputs: the same, but nothing in the first layer;
 * update: `c` times the same, where `c` is what the optimizer spends on one weight (SGD 1, momentum
   3, Adagrad 6, Adam 9, row-wise Adagrad 1; one more with weight decay). Batches of `B` share a
-  step: `1 + c / B` times.
+  step: `1 + c / B` times; plain SGD needs none beside the gradients, which its rate multiplies.
 """
 
 from __future__ import annotations

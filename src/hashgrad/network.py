@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, files, ledger, metrics, specification, training
+from . import _core, files, ledger, metrics, planning, specification, training
 from .checks import Interval
 from .data import Inputs, as_inputs
 from .defaults import check, default, resolve
@@ -92,6 +92,7 @@ class Network:
         self.interrupted = False
         self.extra: dict[str, Any] = {}
         self._state = State.new(len(self.layers))
+        self._ways: list[list[planning.Way]] = []  # of each layer, the chosen one first
         try:
             self._core = _core.Network(
                 self.n_inputs,

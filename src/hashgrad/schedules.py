@@ -102,6 +102,29 @@ class Cosine(Schedule):
     warmup: float = default("warmup")
 
 
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """A straight line from the full rate down to `floor` times it, over all epochs of the fit.
+
+    `floor + (1 - floor) * (1 - (t - warmup) / (epochs - warmup))` times the rate. Where an epoch or
+    two must do, it ends better than half a cosine.
+
+    Args:
+        floor: last rate as a share of the first, in [0, 1].
+        warmup: epochs of warm-up.
+
+    Raises:
+        ValueError: a value out of range.
+
+    >>> Linear().floor
+    0.0
+    """
+
+    word: ClassVar[str] = "linear"
+    floor: float = default("floor")
+    warmup: float = default("warmup")
+
+
 SCHEDULES: dict[str, Any] = {
-    schedule.word: schedule for schedule in (Constant, Step, Exponential, Cosine)
+    schedule.word: schedule for schedule in (Constant, Step, Exponential, Cosine, Linear)
 }

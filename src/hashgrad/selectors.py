@@ -111,6 +111,7 @@ class WinnerTakeAll(Selector):
 
 
 LONGEST_SIGNATURE = 2048  # bits * tables: what one neuron's packed signature may hold
+_BYTES_NEED = {"projection": "subspace", "transform": "none", "ranking": "signature"}
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,9 @@ class LSH(Selector):
 
     Every neuron `[w; b]` is hashed into `tables` tables of `2**bits` buckets; an input
     `[x; 1]` is hashed the same way. A neuron whose bits agree with a chance `p` each is found
-    in at least one table with probability `1 - (1 - p**bits)**tables`. The best
-    `candidates * k` candidates are evaluated exactly and the best `k` of them kept.
+    in at least one table with probability `1 - (1 - p**bits)**tables`. Where there are not too many
+    neurons, comparing the codes of all of them finds candidates better and faster than tables do.
+    The best `candidates * k` candidates are evaluated exactly and the best `k` of them kept.
 
     Args:
         fraction: share of neurons kept, in (0, 1].
@@ -132,12 +134,17 @@ class LSH(Selector):
         transform: `"none"`, `"simple"`, `"sign-alsh"` or `"l2-alsh"`: the asymmetric
             transform that turns inner products into angles (or distances).
         center: hash inputs minus their mean.
-        lookup: `"scan"` compares the signatures of all neurons, `"tables"` visits buckets,
-            `"auto"` scans up to 50,000 neurons.
+        lookup: `"scan"` compares the codes of all neurons, `"tables"` visits buckets, `"exact"`
+            hashes nothing and evaluates every neuron; `"auto"` is what this machine does fastest
+            (see `hashgrad.planning`).
+        code: `"bits"` keeps the sign of each of `bits * tables` random projections, `"bytes"`
+            eight bits of each of `rank` (for a scan in a subspace); `"auto"` is bytes where they
+            will do.
         probes: buckets visited per table, the surest first; at most `2**bits`, and 256.
         ranking: candidates by `"signature"` (the angle that all bits together tell; without a
             transform times the neuron's length) or by `"collisions"` (buckets shared).
-        candidates: candidates evaluated exactly, in multiples of `k`; at least 1.
+        candidates: candidates evaluated exactly, in multiples of `k`, at least 1; None is 1.5 where
+            codes are bytes, 4 where they are bits.
         rehash: `"incremental"` moves a touched neuron after every update, `"rows"` re-hashes
             the touched ones on a schedule, `"auto"` takes the first where the optimizer allows.
         rehash_every: examples between those re-hashes.
@@ -165,9 +172,10 @@ class LSH(Selector):
     transform: str = default("transform")
     center: bool = default("center")
     lookup: str = default("lookup")
+    code: str = default("code")
     probes: int = default("probes")
     ranking: str = default("ranking")
-    candidates: float = default("candidates")
+    candidates: float | None = default("candidates")
     rehash: str = default("rehash")
     rehash_every: int = default("rehash_every")
     rebuild_every: int = default("rebuild_every")
@@ -190,6 +198,14 @@ class LSH(Selector):
             raise ValueError(
                 f"lookup='scan' needs ranking='signature', got ranking={self.ranking!r}"
             )
+        if self.code == "bytes":
+            for name, needed in _BYTES_NEED.items():
+                if getattr(self, name) != needed:
+                    raise ValueError(
+                        f"code='bytes' needs {name}={needed!r}, got {name}={getattr(self, name)!r}"
+                    )
+            if self.lookup == "tables":
+                raise ValueError("code='bytes' needs a lookup other than 'tables', got 'tables'")
 
 
 SELECTORS: dict[str, Any] = {

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _core
-from .checks import wrong_type
+from .checks import one_of, shown, wrong_type
 from .defaults import check, check_keys
 from .defaults import from_dict as part_from_dict
 from .layers import Dense, layer_from_dict
 from .optimizers import OPTIMIZERS, Optimizer
-from .schedules import SCHEDULES, Cosine, Exponential, Schedule, Step
+from .schedules import SCHEDULES, Cosine, Exponential, Linear, Schedule, Step
 from .selectors import LSH, Adaptive
 
 _NUMBERS = ("n_inputs", "loss", "l2", "batch_size", "seed")
@@ -85,6 +85,7 @@ def core_layer(layer: Dense) -> _core.LayerSpec:
     selector, spec = layer.selector, _core.LayerSpec()
     assert layer.activation is not None
     spec.n_outputs, spec.activation = layer.n, layer.activation
+    spec.layout = "neuron" if layer.layout == "auto" else layer.layout  # until it is planned
     spec.selector = "all" if selector.word == "dense" else selector.word.replace("-", "_")
     spec.fraction = selector.fraction
     if isinstance(selector, Adaptive):
@@ -94,10 +95,47 @@ def core_layer(layer: Dense) -> _core.LayerSpec:
     if isinstance(selector, LSH):
         lsh = _core.LshSpec()
         for field in dataclasses.fields(LSH):
-            if field.name != "fraction":
+            if field.name not in ("fraction", "candidates"):
                 setattr(lsh, field.name, getattr(selector, field.name))
+        lsh.candidates = selector.candidates or 0.0  # 0: by what the codes are
+        if layer.layout == "input":
+            lsh.lookup = "exact"
         spec.lsh = lsh
     return spec
+
+
+WAYS = {
+    "layout": ("neuron", "input"),
+    "lookup": ("exact", "scan", "tables"),
+    "code": ("none", "bits", "bytes"),
+}
+
+
+def checked_arrangement(given: Any, layers: Sequence[Dense]) -> list[dict[str, str]]:
+    """A file's arrangement: how the core computes each layer.
+
+    Raises:
+        TypeError: not a list of objects.
+        ValueError: an unknown word, or a way that the layer's own settings rule out.
+    """
+    if not isinstance(given, list) or len(given) != len(layers):
+        raise ValueError(f"arrangement must have one entry a layer, got {shown(given)}")
+    for number, (way, layer) in enumerate(zip(given, layers, strict=True)):
+        argument = f"arrangement[{number}]"
+        if not isinstance(way, dict):
+            raise wrong_type(argument, "an object", way)
+        check_keys(argument, way, list(WAYS))
+        for key, words in WAYS.items():
+            if way[key] not in words:
+                raise one_of(f"{argument}.{key}", way[key], words)
+        asked = layer.selector.lookup if isinstance(layer.selector, LSH) else "exact"
+        if asked not in ("auto", way["lookup"]) or layer.layout not in ("auto", way["layout"]):
+            raise ValueError(f"{argument} must be as its layer asks, got {shown(way)}")
+        if (way["lookup"] == "exact") != (way["code"] == "none"):
+            raise ValueError(
+                f"{argument} must have a code where neurons are hashed, got {shown(way)}"
+            )
+    return [dict(way) for way in given]
 
 
 def core_optimizer(optimizer: Optimizer, l2: float) -> _core.OptimizerSpec:
@@ -130,13 +168,17 @@ def core_schedule(schedule: Schedule, rate: float, rows: int, total: int) -> _co
         spec.period_steps = max(1, round(schedule.every * rows))
     if isinstance(schedule, (Step, Exponential)):
         spec.factor = schedule.factor
-    if isinstance(schedule, Cosine):
+    if isinstance(schedule, (Cosine, Linear)):
         spec.floor = schedule.floor
     return spec
 
 
 def tensor_shapes(
-    n_inputs: int, layers: Sequence[Dense], optimizer: Optimizer, built: bool
+    n_inputs: int,
+    layers: Sequence[Dense],
+    optimizer: Optimizer,
+    built: bool,
+    arrangement: Sequence[Mapping[str, str]],
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Type and shape of every tensor the core keeps for such a network, by name.
 
@@ -145,6 +187,7 @@ def tensor_shapes(
         layers: the network's layers.
         optimizer: what keeps moments beside the weights, or not.
         built: whether the hash tables were built; before, hashed layers have no such tensors.
+        arrangement: how each layer is computed, as the core says it.
     """
     moments = {"momentum": 1, "adagrad": 2, "adam": 2}.get(optimizer.word, 0)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -155,30 +198,35 @@ def tensor_shapes(
             shapes[f"{here}optimizer.moment{moment}"] = (n, n_inputs + 1)
         if optimizer.word == "row-adagrad":
             shapes[here + "optimizer.row_square"] = (n,)
-        if isinstance(layer.selector, LSH) and built:
-            lsh = layer.selector
-            width = _whole(lsh.bits * lsh.tables, 64)  # words of a signature
-            across = width
-            if lsh.projection == "subspace":
-                across = _whole(min(lsh.rank, n_inputs + 1), 16)  # blocks of coordinates
-                shapes |= {
-                    here + "lsh.mixing": (across, width),
-                    here + "lsh.balance": (across,),
-                    here + "lsh.coordinate": (n, across),
-                }
-            shapes |= {
-                here + "lsh.projection": (n_inputs + 1, across),
-                here + "lsh.mean": (n_inputs + 1,),
-                here + "lsh.sketch": (n, width),
-                here + "lsh.norm2": (n,),
-                here + "lsh.tail": (n,),
-                here + "lsh.scale": (1,),
-                here + "lsh.dirty": (n,),
-            }
+        code = arrangement[number]["code"]
+        if isinstance(layer.selector, LSH) and built and code != "none":
+            hashes = _hash_shapes(layer.selector, n, n_inputs, code)
+            shapes |= {f"{here}lsh.{name}": shape for name, shape in hashes.items()}
         n_inputs = n
     return {
         name: ("U8" if name.endswith(".dirty") else "F32", shape) for name, shape in shapes.items()
     }
+
+
+def _hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of what a hashed layer keeps of its hash functions and of its neurons' hashes."""
+    coordinates = _whole(min(lsh.rank, n_inputs + 1), 16)  # blocks
+    width = coordinates if code == "bytes" else _whole(lsh.bits * lsh.tables, 64)  # words
+    across = coordinates if lsh.projection == "subspace" else width
+    shapes: dict[str, tuple[int, ...]] = {
+        "projection": (n_inputs + 1, across),
+        "mean": (n_inputs + 1,),
+        "sketch": (n, width),
+        "scale": (1,),
+        "dirty": (n,),
+    }
+    if lsh.projection == "subspace":
+        shapes |= {"mixing": (coordinates, width), "balance": (coordinates,)}
+    if code == "bits":
+        shapes |= {"norm2": (n,), "tail": (n,)}
+        if lsh.projection == "subspace":
+            shapes["coordinate"] = (n, coordinates)
+    return shapes
 
 
 def _whole(n: int, unit: int) -> int:

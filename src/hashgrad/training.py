@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, ledger
+from . import _core, ledger, planning
+from .calibration import machine
 from .job import Job, Record, stream
 from .schedules import Constant
 from .specification import core_schedule
@@ -40,6 +41,19 @@ def sample_rows(seed: int, rows: NDArray[np.uint32]) -> NDArray[np.uint32]:
         return rows
     picked = stream(seed, "sample").choice(len(rows), _SAMPLE_ROWS, replace=False, shuffle=False)
     return np.ascontiguousarray(rows[np.sort(picked)])
+
+
+def plan(network: Network, batch: _core.Batch, sample: NDArray[np.uint32]) -> None:
+    """Choose how to compute what the network's layers leave open, before their first training."""
+    entries, lines = _core.density(batch, sample)
+    network._ways = planning.plan(
+        network.layers,
+        network.optimizer,
+        network.l2,
+        planning.Inputs(network.n_inputs + 1, entries, lines),
+        machine(),
+    )
+    planning.arrange(network._core, [ways[0] for ways in network._ways])
 
 
 def run(network: Network, job: Job) -> None:
@@ -148,6 +162,8 @@ def chunks(
     batch, targets = job.inputs.batch, job.targets.targets
     sample = sample_rows(network.seed, job.rows)
     start = time.perf_counter()
+    if core.step == 0 and not network._ways:
+        plan(network, batch, sample)
     if not core.built:
         core.build(batch, sample, network._n_threads)
     batch_size = network.batch_size if network.batch_size > 1 else 0  # 0: asynchronous

@@ -172,7 +172,8 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     word = SELECTOR if params["selector"] is None else params["selector"]
     settings = given(
         params, "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center",
-        "lookup", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every",
+        "lookup", "code", "probes", "ranking", "candidates", "rehash", "rehash_every",
+        "rebuild_every",
     )  # fmt: skip
     shares: list[dict[str, Any]] = [{}]
     if params["fraction"] is not None:

@@ -27,8 +27,8 @@ from .saving import save
 SETTLED = (
     "hidden", "activation", "loss", "selector", "fraction", "optimizer", "rate", "momentum",
     "schedule", "warmup", "every", "factor", "floor", "l2", "batch_size", "seed", "alpha", "beta",
-    "bits", "tables", "projection", "rank", "transform", "center", "lookup", "probes", "ranking",
-    "candidates", "rehash", "rehash_every", "rebuild_every",
+    "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
+    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every",
 )  # fmt: skip
 
 
@@ -126,6 +126,7 @@ def train(
     transform: Annotated[str | None, option("transform", HASHING)] = None,
     center: Annotated[bool | None, option("center", HASHING)] = None,
     lookup: Annotated[str | None, option("lookup", HASHING)] = None,
+    code: Annotated[str | None, option("code", HASHING)] = None,
     probes: Annotated[int | None, option("probes", HASHING)] = None,
     ranking: Annotated[str | None, option("ranking", HASHING)] = None,
     candidates: Annotated[float | None, option("candidates", HASHING)] = None,

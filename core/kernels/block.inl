@@ -1,0 +1,77 @@
+// Sixteen floats at a time: one AVX-512 register, two of AVX2, four of NEON; the compiler lowers it.
+
+using Block = float __attribute__((vector_size(64)));
+
+inline __attribute__((always_inline)) Block load(const float* p) {
+  Block b;
+  __builtin_memcpy(&b, p, sizeof b);
+  return b;
+}
+inline __attribute__((always_inline)) void store(float* p, const Block& b) { __builtin_memcpy(p, &b, sizeof b); }
+
+// The sum of a block, always in the same order: of each four (0 + 2) + (1 + 3), and so of the four fours. Four blocks
+// at once come out the same as one at a time.
+inline float sum(const Block& b) {
+  float four[4];
+  for (int q = 0; q < 4; q++) four[q] = (b[4 * q] + b[4 * q + 2]) + (b[4 * q + 1] + b[4 * q + 3]);
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+inline void sum_four(const Block* b, float* out) {
+#ifdef __AVX512F__
+  const auto low = [](__m512 x, __m512 y) { return _mm512_unpacklo_ps(x, y); };
+  const auto high = [](__m512 x, __m512 y) { return _mm512_unpackhi_ps(x, y); };
+  const auto x = reinterpret_cast<__m512>(b[0]), y = reinterpret_cast<__m512>(b[1]);
+  const auto z = reinterpret_cast<__m512>(b[2]), w = reinterpret_cast<__m512>(b[3]);
+  const __m512 xy = _mm512_add_ps(low(x, y), high(x, y));  // x0 + x2, y0 + y2, x1 + x3, y1 + y3 of each four
+  const __m512 zw = _mm512_add_ps(low(z, w), high(z, w));
+  const __m512 s = _mm512_add_ps(_mm512_shuffle_ps(xy, zw, 0x44), _mm512_shuffle_ps(xy, zw, 0xee));  // x, y, z, w
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+#else
+  for (int r = 0; r < 4; r++) out[r] = sum(b[r]);
+#endif
+}
+
+float dot(const float* a, const float* b, size_t n) {
+  Block s0{}, s1{};
+  size_t i = 0;
+  for (; i + 32 <= n; i += 32) {
+    s0 += load(a + i) * load(b + i);
+    s1 += load(a + i + 16) * load(b + i + 16);
+  }
+  if (i + 16 <= n) {
+    s0 += load(a + i) * load(b + i);
+    i += 16;
+  }
+  float s = sum(s0 + s1);
+  for (; i < n; i++) s += a[i] * b[i];
+  return s;
+}
+
+void axpy(float* y, float a, const float* x, size_t n) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) store(y + i, load(y + i) + a * load(x + i));
+  for (; i < n; i++) y[i] += a * x[i];
+}
+
+uint32_t nonzeros(const float* x, uint32_t n, uint32_t* index, float* value) {
+  uint32_t kept = 0, j = 0;
+#ifdef __AVX512F__
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (; j + 16 <= n; j += 16) {
+    const __m512 v = _mm512_loadu_ps(x + j);
+    const __mmask16 some = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    if (!some) continue;
+    _mm512_storeu_si512(index + kept, _mm512_maskz_compress_epi32(
+                                          some, _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(j)))));
+    _mm512_storeu_ps(value + kept, _mm512_maskz_compress_ps(some, v));
+    kept += static_cast<uint32_t>(__builtin_popcount(some));
+  }
+#endif
+  for (; j < n; j++) {  // written before it is known whether to keep it
+    index[kept] = j;
+    value[kept] = x[j];
+    kept += x[j] != 0.f;
+  }
+  return kept;
+}

@@ -1,0 +1,81 @@
+// Neuron-major weights: a neuron is a row of `stride` floats.
+
+// w[index[0..n)], n <= 16, zeros beyond.
+inline __attribute__((always_inline)) Block gather(const float* w, const uint32_t* index, uint32_t n) {
+#ifdef __AVX512F__
+  const auto some = static_cast<__mmask16>(n < 16 ? (1u << n) - 1 : 0xffff);
+  const __m512i at = _mm512_maskz_loadu_epi32(some, index);
+  return reinterpret_cast<Block>(_mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, at, w, 4));
+#else
+  Block b{};
+  for (uint32_t e = 0; e < n; e++) b[e] = w[index[e]];
+  return b;
+#endif
+}
+inline __attribute__((always_inline)) Block load_some(const float* p, uint32_t n) {  // zeros beyond n <= 16
+  if (n == 16) return load(p);
+  Block b{};
+  __builtin_memcpy(&b, p, n * sizeof(float));
+  return b;
+}
+
+template <int kRows>
+inline void sum_all(const Block* s, float* out) {
+  if constexpr (kRows == 4)
+    sum_four(s, out);
+  else
+    for (int r = 0; r < kRows; r++) out[r] = sum(s[r]);
+}
+
+template <int kRows>  // rows' sums come out the same, whether alone or among others
+inline void dot_gathered(const float* const* w, const Row& x, float* out) {
+  Block s[kRows] = {};
+  for (uint32_t e = 0; e < x.n; e += 16) {
+    const uint32_t n = x.n - e < 16 ? x.n - e : 16;
+    const Block v = load_some(x.value + e, n);
+    for (int r = 0; r < kRows; r++) s[r] += v * gather(w[r], x.index + e, n);
+  }
+  sum_all<kRows>(s, out);
+}
+
+template <int kRows>
+inline void dot_blocks(const float* const* w, const Row& x, float* out) {
+  Block s[kRows] = {};
+  for (uint32_t b = 0; b < x.n_blocks; b++) {
+    const size_t at = size_t{x.block[b]} * 16;
+    const Block v = load(x.dense + at);
+    for (int r = 0; r < kRows; r++) s[r] += v * load(w[r] + at);
+  }
+  sum_all<kRows>(s, out);
+}
+
+// Four rows share what is read of x and hide each other's latency.
+void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out) {
+  const auto row = [&](uint32_t r) { return w + stride * (rows ? rows[r] : r); };
+  uint32_t r = 0;
+  for (; r + 4 <= n; r += 4) {
+    const float* four[4] = {row(r), row(r + 1), row(r + 2), row(r + 3)};
+    x.dense ? dot_blocks<4>(four, x, out + r) : dot_gathered<4>(four, x, out + r);
+  }
+  for (; r < n; r++) {
+    const float* one[1] = {row(r)};
+    x.dense ? dot_blocks<1>(one, x, out + r) : dot_gathered<1>(one, x, out + r);
+  }
+}
+
+void add_rows(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n, const Row& x, float* g) {
+  for (uint32_t r = 0; r < n; r++) {
+    const float* row = w + stride * rows[r];
+    const float scale = a[r];
+    if (x.dense) {
+      for (uint32_t b = 0; b < x.n_blocks; b++) {
+        const size_t at = size_t{x.block[b]} * 16;
+        store(g + at, load(g + at) + scale * load(row + at));
+      }
+    } else {
+      const uint32_t* __restrict index = x.index;
+#pragma omp simd
+      for (uint32_t e = 0; e < x.n; e++) g[e] += scale * row[index[e]];
+    }
+  }
+}

@@ -1,0 +1,178 @@
+// Backward and update of input-major weights: rows of inputs, of each row the member's own neurons.
+#include <algorithm>
+
+#include "layer.h"
+
+namespace hashgrad {
+
+// An example's rows, four at a time, from entry `from` to `to` of its input: gradients towards the inputs, or steps, or
+// first the one and then the other.
+void Layer::run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, bool towards, const Rate* rate,
+                        Group& group, Worker& w) {
+  Passage& p = group[e].passages[number_];
+  const Row& x = group[e].input_of(number_);
+  const bool whole = p.active.id.size() == spec_.n_outputs;
+  const Parts cuts{&w.cut[e * (n_parts_ + 1)] + parts.from, parts.to - parts.from, p.width};
+  constexpr uint32_t kRows = 4;
+  float *row[kRows], *sums[kRows], step[kRows];
+  for (uint32_t at = from; at < to; at += kRows) {
+    const uint32_t n = std::min(kRows, to - at);
+    for (uint32_t r = 0; r < n; r++) {
+      row[r] = &weight_[x.index[at + r] * stride_];
+      if (towards) sums[r] = p.towards.data() + parts.from * p.width + at + r;
+      if (rate) step[r] = rate->rate * x.value[at + r];
+    }
+    active().learn_columns(row, rate ? step : nullptr, n, cuts, whole ? nullptr : p.active.id.data(),
+                           whole ? w.delta[e].data() : p.delta.data(), towards ? sums : nullptr);
+  }
+  const uint64_t each = cuts.cut[cuts.n] - cuts.cut[0];
+  if (towards) w.counts[number_].backward += (to - from) * each;
+  if (rate) w.counts[number_].update += (to - from) * each;
+}
+
+// Where the parts begin in an example's active set or, if that is the whole layer, in the layer.
+void Layer::cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) const {
+  const Passage& p = group[e].passages[number_];
+  const bool whole = p.active.id.size() == spec_.n_outputs;
+  if (w.cut.size() < group.size * (n_parts_ + 1)) w.cut.resize(group.size * (n_parts_ + 1));
+  for (uint32_t k = parts.from; k <= parts.to; k++)
+    w.cut[e * (n_parts_ + 1) + k] =
+        whole ? static_cast<uint32_t>(round_up(part(k), kBlock)) : position(p.active, part(k));
+  if (!whole) return;
+  if (w.delta.size() < group.size) w.delta.resize(group.size);
+  w.delta[e].assign(stride_, 0.f);
+  std::copy(p.delta.begin(), p.delta.end(), w.delta[e].begin());
+}
+
+void Layer::learn_columns(const Member& me, Group& group, const Rate* rate, Worker& w) {
+  const Range parts{first_part(me), last_part(me)};
+  if (parts.from == parts.to) return;
+  const auto n = static_cast<uint32_t>(group.size);
+  for (uint32_t e = 0; e < n; e++) cut_parts(parts, e, group, w);
+  const auto all = [&](uint32_t e) { return group[e].input_of(number_).n; };
+  const bool towards = number_ > 0;
+  if (!rate || plain(*rate)) {
+    for (uint32_t e = 0; e < n; e++) run_columns(parts, e, 0, all(e), towards, rate, group, w);
+    if (rate && towards && n > 1) take_back_steps(parts, group, *rate, w);
+    return;
+  }
+  for (uint32_t e = 0; towards && e < n; e++) run_columns(parts, e, 0, all(e), true, nullptr, group, w);
+  const Range own{part(parts.from), part(parts.to)};
+  for (const Incidence::Share& share : group.incidences[number_].shares())
+    for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), own, group, *rate, w);
+  w.bias.clear();
+  for (uint32_t e = 0; e < n; e++) w.bias.push_back({e, all(e) - 1});
+  step_columns(n_columns_ - 1, w.bias, own, group, *rate, w);
+}
+
+// One after another, the examples of a batch found weights that earlier ones had moved, where they share an input: row
+// j by rate * x_j * delta of the earlier one. Their gradients are to be those of the weights before the batch, so what
+// those steps did to them, rate * x_j * (delta . delta), is added again.
+void Layer::take_back_steps(Range parts, Group& group, const Rate& rate, Worker& w) {
+  const auto n = static_cast<uint32_t>(group.size), n_own = parts.to - parts.from;
+  Counts& counts = w.counts[number_];
+  std::vector<float>& overlap = w.overlap;  // [later][earlier][part]
+  overlap.resize(size_t{n} * n * n_own);
+  std::vector<float>& dense = w.dense;
+  dense.resize(std::max<size_t>(dense.size(), stride_));
+  for (uint32_t later = 1; later < n; later++) {
+    const Passage& p = group[later].passages[number_];
+    const uint32_t from = position(p.active, part(parts.from)), to = position(p.active, part(parts.to));
+    for (uint32_t k = from; k < to; k++) dense[p.active.id[k]] = p.delta[k];
+    for (uint32_t earlier = 0; earlier < later; earlier++) {
+      const Passage& q = group[earlier].passages[number_];
+      uint32_t k = position(q.active, part(parts.from));
+      for (uint32_t own = 0; own < n_own; own++) {
+        const uint32_t end = part(parts.from + own + 1);
+        float total = 0.f;
+        for (; k < q.active.id.size() && q.active.id[k] < end; k++) total += dense[q.active.id[k]] * q.delta[k];
+        overlap[(later * n + earlier) * n_own + own] = total;
+      }
+      counts.backward += q.active.id.size();
+    }
+    for (uint32_t k = from; k < to; k++) dense[p.active.id[k]] = 0.f;
+  }
+  for (const Incidence::Share& share : group.incidences[number_].shares())
+    for (size_t t = 0; t < share.touched.size(); t++) {
+      const std::span<const Incidence::Entry> entries = share.of(t);
+      for (size_t b = 1; b < entries.size(); b++) {
+        Passage& p = group[entries[b].example].passages[number_];
+        float* to = p.towards.data() + parts.from * p.width + entries[b].position;
+        for (size_t a = 0; a < b; a++) {
+          const float step = rate.rate * group[entries[a].example].input_of(number_).value[entries[a].position];
+          const float* o = &overlap[(entries[b].example * n + entries[a].example) * n_own];
+          for (uint32_t own = 0; own < n_own; own++) to[own * p.width] += step * o[own];
+        }
+        counts.backward += b * (n_own + 1);
+      }
+    }
+}
+
+// A narrow layer is walked by examples: each member sees to its own examples' gradients, and then, once all have, to
+// the rows of its own neurons of the layer below.
+void Layer::back_narrow(const Member& me, Group& group, const Layer* above, Worker& w) {
+  for (auto e = static_cast<uint32_t>(me.first(group.size)); e < me.last(group.size); e++) {
+    if (above) collect_delta({0, spec_.n_outputs}, group[e], *above);
+    cut_parts({0, n_parts_}, e, group, w);
+    run_columns({0, n_parts_}, e, 0, group[e].input_of(number_).n, true, nullptr, group, w);
+  }
+}
+
+void Layer::step_narrow(const Member& me, Range inputs, Group& group, const Rate& rate, Worker& w) {
+  const bool last = me.index + 1 == me.size;  // who takes the bias
+  if (plain(rate)) {
+    for (uint32_t e = 0; e < group.size; e++) {
+      const Row& x = group[e].input_of(number_);
+      const auto entry = [&](uint32_t j) {
+        return static_cast<uint32_t>(std::lower_bound(x.index, x.index + x.n, j) - x.index);
+      };
+      cut_parts({0, n_parts_}, e, group, w);
+      run_columns({0, n_parts_}, e, entry(inputs.from), entry(inputs.to), false, &rate, group, w);
+      if (last) run_columns({0, n_parts_}, e, x.n - 1, x.n, false, &rate, group, w);
+    }
+    return;
+  }
+  const Range own{0, spec_.n_outputs};
+  const Incidence::Share& share = group.incidences[number_].share(me.index);
+  for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), own, group, rate, w);
+  if (!last) return;
+  w.bias.clear();
+  for (uint32_t e = 0; e < group.size; e++) w.bias.push_back({e, group[e].input_of(number_).n - 1});
+  step_columns(n_columns_ - 1, w.bias, own, group, rate, w);
+}
+
+// The optimisers that look at each weight, and weight decay: one step by the sum of the examples' gradients.
+void Layer::step_columns(uint32_t j, std::span<const Incidence::Entry> entries, Range own, const Group& group,
+                         const Rate& rate, Worker& w) {
+  Counts& counts = w.counts[number_];
+  std::vector<float>& g = w.gradient;
+  if (g.size() < stride_) g.resize(stride_);
+  if (w.touched.size() < stride_) w.touched.resize(stride_);
+  w.index.clear(), w.value.clear();
+  for (const Incidence::Entry& entry : entries) {
+    const Passage& p = group[entry.example].passages[number_];
+    const float x = group[entry.example].input_of(number_).value[entry.position];
+    const uint32_t from = position(p.active, own.from), to = position(p.active, own.to);
+    for (uint32_t k = from; k < to; k++) {
+      const uint32_t i = p.active.id[k];
+      if (!w.touched[i]) w.touched[i] = 1, w.index.push_back(i), g[i] = 0.f;
+      g[i] += p.delta[k] * x;
+    }
+    if (entries.size() > 1) counts.update += to - from;
+  }
+  std::sort(w.index.begin(), w.index.end());
+  for (const uint32_t i : w.index) w.value.push_back(g[i]), w.touched[i] = 0;
+  const Row sum{w.index.data(), w.value.data(), static_cast<uint32_t>(w.index.size()), nullptr, nullptr, 0};
+  const bool decays = optimizer_.l2 > 0.f;
+  Step step = rate.step;
+  step.bias_column = ~0u;  // the bias is a row here
+  if (j + 1 == n_columns_) step.l2 = 0.f;
+  const float factor = rate.kind == Optimizer::kSgd ? rate.rate : 1.f;
+  if (rate.kind == Optimizer::kSgd) step.l2 *= factor;
+  active().update[decays][static_cast<size_t>(rate.kind)](
+      &weight_[j * stride_], moment1_.empty() ? nullptr : &moment1_[j * stride_],
+      moment2_.empty() ? nullptr : &moment2_[j * stride_], factor, sum, step);
+  counts.update += sum.n * update_cost(rate.kind, decays);
+}
+
+}  // namespace hashgrad

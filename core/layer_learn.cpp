@@ -1,0 +1,173 @@
+// Backward and update of one layer, each member of the team on its own neurons: gradients towards the inputs from the
+// weights as they are, then the weights' step, and the move of their hashes.
+#include <algorithm>
+#include <cmath>
+
+#include "layer.h"
+
+namespace hashgrad {
+
+void Layer::learn(const Member& me, Group& group, const Layer* above, const Rate* rate, bool at_once, Worker& w) {
+  if (above)
+    for (size_t e = 0; e < group.size; e++) collect_delta(own(me), group[e], *above);
+  else if (rate && !input_major())
+    group.incidences[number_ + 1].collect(me.index, own(me), group.size,
+                                          [&](size_t e) { return std::span(group[e].passages[number_].active.id); });
+  if (input_major())
+    learn_columns(me, group, rate, w);
+  else
+    learn_rows(me, group, rate, at_once, w);
+}
+
+// d loss / d z of some neurons, from what the layer above left in its parts.
+void Layer::collect_delta(Range neurons, Example& example, const Layer& above) const {
+  Passage& p = example.passages[number_];
+  const Passage& from = example.passages[number_ + 1];
+  const bool columns = above.by_columns(p.output.row());
+  const uint32_t last = position(p.active, neurons.to);
+  for (uint32_t k = position(p.active, neurons.from); k < last; k++) {  // entry k of the row above is neuron k here
+    const float* g = from.towards.data() + (columns ? p.active.id[k] : k);
+    float total = 0.f;
+    for (uint32_t part = 0; part < above.n_parts_; part++) total += g[part * from.width];
+    const float a = p.activation[k];
+    float slope = 1.f;
+    if (spec_.activation == Activation::kTanh) slope = 1.f - a * a;
+    if (spec_.activation == Activation::kSigmoid) slope = a * (1.f - a);
+    p.delta[k] = slope * p.active.gain_of(k) * total;
+  }
+}
+
+// The factor on the summed gradient by which a row moves (rank-one optimisers), or 1 for those that
+// look at each weight.
+float Layer::row_factor(uint32_t i, float gradient_norm2, const Rate& rate) {
+  if (rate.kind == Optimizer::kSgd) return rate.rate;
+  if (rate.kind != Optimizer::kRowAdagrad) return 1.f;
+  row_square_[i] += gradient_norm2 / static_cast<float>(n_columns_);
+  return rate.rate / (std::sqrt(row_square_[i]) + optimizer_.epsilon);
+}
+
+// One neuron's row moves against a * x, where `factor` is what row_factor gave.
+void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts) {
+  const bool decays = optimizer_.l2 > 0.f;
+  Step step = rate.step;
+  step.bias_column = n_columns_ - 1;
+  if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
+  const size_t at = stride_ * i;
+  active().update[decays][static_cast<size_t>(rate.kind)](&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
+                                                          moment2_.empty() ? nullptr : &moment2_[at], a, x, step);
+  counts.update += x.cost() * update_cost(rate.kind, decays);
+}
+
+// Neuron-major: a row at a time.
+void Layer::learn_rows(const Member& me, Group& group, const Rate* rate, bool at_once, Worker& w) {
+  Counts& counts = w.counts[number_];
+  const auto rows = static_cast<uint32_t>(std::max<size_t>(1, (size_t{1} << 17) / (stride_ * sizeof(float))));
+  for (uint32_t p = number_ == 0 ? last_part(me) : first_part(me); p < last_part(me); p++) {
+    for (size_t e = 0; e < group.size; e++) {
+      Passage& passage = group[e].passages[number_];
+      std::fill_n(passage.towards.data() + p * passage.width, passage.width, 0.f);
+    }
+    const uint32_t step = group.size > 1 ? rows : std::max(1u, part(p + 1) - part(p));
+    for (uint32_t from = part(p); from < part(p + 1); from += step)  // rows in cache for all examples
+      for (size_t e = 0; e < group.size; e++) {
+        Passage& passage = group[e].passages[number_];
+        const Row& x = group[e].input_of(number_);
+        const uint32_t first = position(passage.active, from);
+        const uint32_t last = position(passage.active, std::min(part(p + 1), from + step));
+        active().add_rows(weight_.data(), stride_, passage.active.id.data() + first, passage.delta.data() + first,
+                          last - first, x, passage.towards.data() + p * passage.width);
+        counts.backward += (last - first) * x.cost();
+      }
+  }
+  if (!rate) return;
+  if (rate->kind == Optimizer::kRowAdagrad && group.size == 1) {
+    const Row& x = group[0].input_of(number_);
+    w.input_norm2 = active().dot(x.value, x.value, x.n);
+    counts.update += x.n;
+  }
+  const Incidence::Share& share = group.incidences[number_ + 1].share(me.index);
+  for (size_t t = 0; t < share.touched.size(); t++) update_row(share.touched[t], share.of(t), group, *rate, at_once, w);
+}
+
+void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, Group& group, const Rate& rate,
+                       bool at_once, Worker& w) {
+  Counts& counts = w.counts[number_];
+  LshIndex* index = selector_->index();
+  const auto passage = [&](const Incidence::Entry& e) -> const Passage& { return group[e.example].passages[number_]; };
+  const auto delta = [&](const Incidence::Entry& e) { return passage(e).delta[e.position]; };
+  const bool moves = std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return delta(e) != 0.f; });
+  if (!moves) return;
+
+  const float bias = weight_[stride_ * i + n_columns_ - 1];
+  float factor = rate.rate;
+  if (plain(rate)) {
+    for (const Incidence::Entry& e : entries)
+      if (delta(e) != 0.f) step_row(i, factor * delta(e), factor, group[e.example].input_of(number_), rate, counts);
+  } else {
+    const bool single = entries.size() == 1;
+    const Row sum = single ? group[entries[0].example].input_of(number_) : sum_of_gradients(entries, group, w);
+    const float a = single ? delta(entries[0]) : 1.f;
+    float norm2 = w.input_norm2;
+    if (rate.kind == Optimizer::kRowAdagrad && group.size > 1) {
+      norm2 = 0.f;
+      if (sum.dense)
+        for (uint32_t b = 0; b < sum.n_blocks; b++) {
+          const float* block = sum.dense + size_t{sum.block[b]} * kBlock;
+          norm2 += active().dot(block, block, kBlock);
+        }
+      else
+        norm2 = active().dot(sum.value, sum.value, sum.n);
+      counts.update += sum.cost();
+    }
+    factor = row_factor(i, a * a * norm2, rate);
+    step_row(i, factor * a, factor, sum, rate, counts);
+  }
+  if (!index) return;
+  if (!index->incremental()) return index->mark(i);
+  if (at_once) {
+    const Incidence::Entry& e = entries[0];
+    counts.rehash +=
+        index->follow(i, factor * delta(e), passage(e).active.z[e.position] - bias, passage(e).query, w.select.lookup);
+    return;
+  }
+  w.steps.clear();
+  for (const Incidence::Entry& e : entries) w.steps.emplace_back(factor * delta(e), &passage(e).query);
+  counts.rehash += index->follow(i, w.steps, &weight_[stride_ * i], w.select.lookup);
+}
+
+// The sum of delta * x over the examples, by blocks, in the worker's memory.
+Row Layer::sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const {
+  const size_t columns = stride_of(n_columns_);
+  std::vector<float>& g = w.gradient;
+  if (g.size() < columns) g.resize(columns);
+  if (w.touched.size() < columns / kBlock) w.touched.resize(columns / kBlock);
+  w.block.clear();
+  const auto touch = [&](uint32_t block) {
+    if (w.touched[block]) return;
+    w.touched[block] = 1;
+    w.block.push_back(block);
+    std::fill_n(&g[size_t{block} * kBlock], kBlock, 0.f);
+  };
+  Counts& counts = w.counts[number_];
+  for (const Incidence::Entry& entry : entries) {
+    const Row& x = group[entry.example].input_of(number_);
+    const float delta = group[entry.example].passages[number_].delta[entry.position];
+    if (x.dense) {
+      for (uint32_t b = 0; b < x.n_blocks; b++) {
+        touch(x.block[b]);
+        active().axpy(&g[size_t{x.block[b]} * kBlock], delta, x.dense + size_t{x.block[b]} * kBlock, kBlock);
+      }
+    } else {
+      for (uint32_t e = 0; e < x.n; e++) {
+        touch(x.index[e] / static_cast<uint32_t>(kBlock));
+        g[x.index[e]] += delta * x.value[e];
+      }
+    }
+    counts.update += x.cost();
+  }
+  for (const uint32_t b : w.block) w.touched[b] = 0;
+  std::sort(w.block.begin(), w.block.end());
+  return {nullptr, nullptr, 0, g.data(), w.block.data(), static_cast<uint32_t>(w.block.size())};
+}
+
+}  // namespace hashgrad

@@ -1,0 +1,231 @@
+"""How each layer is to be computed: what its user left to `auto`, chosen by estimated time.
+
+A layer may evaluate every neuron, from weights that lie neuron by neuron or input by input, or hash
+its input and evaluate candidates from a scan of all codes or from tables. The estimate of a way is
+the sum of what it reads, times what that costs on this machine (`hashgrad.calibration`); the
+cheapest wins. The choice is made once, before the first training, from the density of a sample of
+the inputs, and is saved with the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .calibration import Machine
+from .layers import Dense
+from .optimizers import SGD, Optimizer
+from .selectors import LSH, All, Random
+
+BLOCK = 16  # floats in a cache line
+_ELEMENTWISE = 8.0  # times what SGD takes for a weight of an input's row, for the other optimizers
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to compute a layer.
+
+    Attributes:
+        layout: `"neuron"` or `"input"`.
+        lookup: `"exact"`, `"scan"` or `"tables"`.
+        code: `"bits"`, `"bytes"` or, where nothing is hashed, `"none"`.
+        nanoseconds: estimated, for one training example on one thread.
+    """
+
+    layout: str
+    lookup: str
+    code: str
+    nanoseconds: float
+
+    @property
+    def words(self) -> str:
+        """The way in a few words.
+
+        >>> Way("input", "exact", "none", 900.0).words
+        'exact, by input'
+        """
+        return f"{self.lookup}, by {self.layout}"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A layer's inputs: how many, and on average how many are not zero, in how many lines.
+
+    The bias counts among them.
+    """
+
+    n: int
+    entries: float
+    lines: float
+
+    @property
+    def by_blocks(self) -> bool:
+        """Whether rows of weights are read by whole lines, as `core/row_buffer.h` decides."""
+        return self.entries > 4 * self.lines
+
+    @classmethod
+    def spread(cls, n: int, entries: float) -> Inputs:
+        """So many of `n` inputs and the bias, anywhere.
+
+        >>> Inputs.spread(1000, 50).lines < 51
+        True
+        """
+        n_lines = n / BLOCK
+        return cls(n + 1, entries + 1, n_lines * (1 - (1 - 1 / max(1.0, n_lines)) ** entries) + 1)
+
+
+def plan(
+    layers: Sequence[Dense], optimizer: Optimizer, l2: float, first: Inputs, machine: Machine
+) -> list[list[Way]]:
+    """The ways to compute each layer that its user leaves open, the cheapest first.
+
+    Args:
+        layers: the network's.
+        optimizer: the network's.
+        l2: the network's.
+        first: the network's inputs.
+        machine: what things cost.
+
+    >>> from hashgrad import LSH
+    >>> from hashgrad.calibration import REFERENCE
+    >>> layers = [Dense(1000, active=LSH(0.05)), Dense(1000, active=LSH(0.05)), Dense(10)]
+    >>> ways = plan(layers, SGD(), 0.0, Inputs(785, 151, 26), Machine(REFERENCE, "reference"))
+    >>> [options[0].words for options in ways]
+    ['scan, by neuron', 'exact, by input', 'exact, by input']
+    """
+    plain = isinstance(optimizer, SGD) and l2 == 0
+    turnable = optimizer.word != "row-adagrad"  # whose state is a neuron's
+    inputs, planned = first, []
+    for number, layer in enumerate(layers):
+        ways = _ways(layer, inputs, number == 0, plain, turnable, machine)
+        planned.append(sorted(ways, key=lambda way: way.nanoseconds))
+        active = layer.selector.kept(layer.n)
+        if layer.activation == "relu" and active == layer.n:
+            active //= 2
+        inputs = Inputs.spread(layer.n, active)
+    return planned
+
+
+def _ways(
+    layer: Dense, inputs: Inputs, first: bool, plain: bool, turnable: bool, machine: Machine
+) -> Iterator[Way]:
+    layouts = ("neuron", "input") if layer.layout == "auto" else (layer.layout,)
+    if not turnable:
+        layouts = ("neuron",)
+    cost = _Cost(layer, inputs, first, plain, machine)
+    selector = layer.selector
+    lookup = selector.lookup if isinstance(selector, LSH) else "exact"
+    if lookup in ("auto", "exact") and not (
+        isinstance(selector, LSH) and selector.ranking == "collisions"
+    ):
+        if "neuron" in layouts:
+            yield Way("neuron", "exact", "none", cost.exact_by_neuron())
+        if "input" in layouts and not (isinstance(selector, Random) and layer.layout == "auto"):
+            yield Way("input", "exact", "none", cost.exact_by_input())
+    if isinstance(selector, LSH) and "neuron" in layouts:
+        bytes_will_do = (
+            selector.projection == "subspace"
+            and selector.transform == "none"
+            and selector.ranking == "signature"
+        )
+        if lookup in ("auto", "scan") and selector.ranking == "signature":
+            code = "bytes" if bytes_will_do and selector.code != "bits" else "bits"
+            yield Way("neuron", "scan", code, cost.scan(selector, code))
+        if lookup in ("auto", "tables") and selector.code != "bytes":
+            yield Way("neuron", "tables", "bits", cost.tables(selector))
+
+
+class _Cost:
+    """The estimates for one layer, in nanoseconds an example."""
+
+    def __init__(
+        self, layer: Dense, inputs: Inputs, first: bool, plain: bool, machine: Machine
+    ) -> None:
+        self.n, self.inputs, self.first, self.plain = layer.n, inputs, first, plain
+        self.machine = machine
+        self.kept = layer.selector.kept(layer.n)
+        self.all = isinstance(layer.selector, All)
+        self.evaluated = self.kept if isinstance(layer.selector, Random) else layer.n
+
+    def exact_by_neuron(self) -> float:
+        return self.evaluated * self.read() + self.choosing(self.n) + self.learning()
+
+    def exact_by_input(self) -> float:
+        lines = _whole(self.n) / BLOCK
+        n_bytes = self.inputs.n * lines * 64
+        forward = self.inputs.entries * lines * self.machine.cost("column", n_bytes)
+        each = self.machine.cost("learn", n_bytes)
+        learn = self.inputs.entries * (lines * BLOCK * each / 4 if self.all else self.kept * each)
+        return forward + self.choosing(self.n) + learn * (1 if self.plain else _ELEMENTWISE)
+
+    def scan(self, lsh: LSH, code: str) -> float:
+        cost, rank = self.machine.cost, _whole(min(lsh.rank, self.inputs.n))
+        width = rank if code == "bytes" else lsh.bits * lsh.tables
+        compared = (
+            self.n * width / 16 * cost("scan", self.n * width)
+            if code == "bytes"
+            else self.n * (width / 64 * cost("word") + 1)
+        )
+        return (
+            self.hashing(lsh, width) + compared + self.choosing(self.n)
+            + self.candidates(lsh, code) + self.learning() + self.following(width)
+        )  # fmt: skip
+
+    def tables(self, lsh: LSH) -> float:
+        cost, width = self.machine.cost, lsh.bits * lsh.tables
+        found = min(self.n, self.n * lsh.tables * lsh.probes / 2**lsh.bits)
+        return (
+            self.hashing(lsh, width) + lsh.tables * lsh.probes * cost("bucket")
+            + found * (width / 64 * cost("word") + 4 + cost("choose"))
+            + self.candidates(lsh, "bits") + self.learning() + self.following(width)
+            + self.kept * lsh.tables * cost("bucket")
+        )  # fmt: skip
+
+    def candidates(self, lsh: LSH, code: str) -> float:
+        each = (1.5 if code == "bytes" else 4.0) if lsh.candidates is None else lsh.candidates
+        evaluated = min(float(self.n), each * self.kept)
+        return evaluated * (self.read() + self.machine.cost("choose"))
+
+    def hashing(self, lsh: LSH, width: float) -> float:
+        project = self.machine.cost("project") / BLOCK
+        if lsh.projection != "subspace":
+            return self.inputs.entries * width * project
+        rank = _whole(min(lsh.rank, self.inputs.n))
+        return float((self.inputs.entries * rank + 2 * rank * width) * project)
+
+    def following(self, width: float) -> float:
+        """The hashes of the neurons that moved."""
+        return self.kept * (2 * self.machine.cost("row") + width / BLOCK)
+
+    def choosing(self, n: float) -> float:
+        return 0.0 if self.all else n * self.machine.cost("choose")
+
+    def read(self) -> float:
+        """A neuron's row times the input."""
+        if self.inputs.by_blocks:
+            return self.inputs.lines * self.machine.cost("line", self.by_neuron_bytes)
+        return self.inputs.entries * self.machine.cost("entry", self.by_neuron_bytes)
+
+    def learning(self) -> float:
+        """Backward through the rows of the neurons kept, and their step."""
+        if self.inputs.by_blocks:
+            step = self.inputs.lines * self.machine.cost("step", self.by_neuron_bytes)
+        else:
+            step = 2 * self.inputs.entries * self.machine.cost("entry", self.by_neuron_bytes)
+        backward = 0.0 if self.first else self.read()
+        return self.kept * (backward + step + self.machine.cost("row"))
+
+    @property
+    def by_neuron_bytes(self) -> float:
+        return self.n * _whole(self.inputs.n) * 4.0
+
+
+def _whole(n: float) -> int:
+    return -(-int(n) // BLOCK) * BLOCK
+
+
+def arrange(core: Any, ways: Sequence[Way]) -> None:
+    """Have the core compute each layer in its chosen way."""
+    for number, way in enumerate(ways):
+        core.arrange(number, way.layout, way.lookup, way.code)
