@@ -174,7 +174,8 @@ class _Cost:
 
     def tables(self, lsh: LSH) -> float:
         cost, width = self.machine.cost, lsh.bits * lsh.tables
-        found = min(self.n, self.n * lsh.tables * lsh.probes / 2**lsh.bits)
+        met = self.n * lsh.tables * lsh.probes / float(2**lsh.bits)
+        found = min(float(self.n), met)
         return (
             self.hashing(lsh, width) + lsh.tables * lsh.probes * cost("bucket")
             + found * (width / 64 * cost("word") + 4 + cost("choose"))
