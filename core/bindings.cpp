@@ -70,7 +70,7 @@ std::vector<LayerSpec> layer_specs(const std::vector<LayerSpec*>& layers) {
 TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, In<uint32_t, 1> order,
                   const ScheduleSpec& schedule, uint32_t batch_size, int threads,
                   std::optional<In<float, 1>> example_weights, std::optional<In<float, 1>> output_weights,
-                  In<uint32_t, 1> sample) {
+                  In<uint32_t, 1> sample, float known) {
   check_ready(net, batch);
   check_targets(net, batch, targets);
   rule(!example_weights || example_weights->shape(0) == batch.n_rows, "example_weights must have one weight a row");
@@ -84,6 +84,9 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
   job.batch_size = batch_size;
   job.example_weights = example_weights ? example_weights->data() : nullptr;
   job.output_weights = output_weights ? output_weights->data() : nullptr;
+  rule(known > 0.f && known <= 1.f, "known must be in (0, 1], got " + std::to_string(known));
+  rule(known == 1.f || net.loss() == Loss::kSoftmax, "known must be 1 unless the loss is 'softmax'");
+  job.known = known;
   nb::gil_scoped_release release;
   return net.train(job, team_size(threads));
 }
@@ -101,6 +104,7 @@ nb::dict ledger_dict(const Ledger& ledger) {
   nb::list layers;
   for (const Counts& c : ledger.layers) layers.append(counts_dict(c));
   d["examples"] = ledger.examples;
+  d["learned"] = ledger.learned;
   d["layers"] = layers;
   return d;
 }
@@ -108,6 +112,7 @@ nb::dict ledger_dict(const Ledger& ledger) {
 void set_ledger(Network& net, const nb::dict& d) {
   Ledger& ledger = net.ledger();
   ledger.examples = nb::cast<uint64_t>(d["examples"]);
+  ledger.learned = nb::cast<uint64_t>(d["learned"]);
   size_t l = 0;
   for (nb::handle item : nb::cast<nb::list>(d["layers"])) {
     rule(l < ledger.layers.size(), "ledger must have one entry a layer");
@@ -280,7 +285,7 @@ void bind_network(nb::module_& m) {
           },
           "batch"_a, "rows"_a, "threads"_a = 1)
       .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
-           "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a)
+           "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a, "known"_a = 1.f)
       .def("end_epoch", &Network::end_epoch)
       .def(
           "arrange",
@@ -348,7 +353,7 @@ void bind_network(nb::module_& m) {
              return ledger_dict(net.ledger());
            })
       .def("set_ledger", &set_ledger, "ledger"_a)
-      .def("reset_ledger", [](Network& net) { net.ledger() = {0, std::vector<Counts>(net.layers().size())}; })
+      .def("reset_ledger", [](Network& net) { net.ledger() = {0, 0, std::vector<Counts>(net.layers().size())}; })
       .def("prediction_ledger", [](Network& net) { return ledger_dict(net.prediction_ledger()); })
       .def("dense_multiplications", &Network::dense_multiplications, "batch_size"_a)
       .def("dense_prediction_multiplications", &Network::dense_prediction_multiplications)

@@ -11,20 +11,19 @@ nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uin
   check_ready(net, batch);
   check_targets(net, batch, targets);
   rule(row < batch.n_rows, "row must be a row of X");
-  Group group;
-  group.reserve(net.layers(), 1, 1);
-  group.size = 1;
   Worker w(net.layers().size());
-  Example& example = group[0];
+  Shared shared(net.layers().size(), 1);
+  Example example(net.layers());
+  const Group group{{&example}};
   example.input.assign(batch, row);
   example.ask.training = true;
   example.ask.seed = net.seed();
   example.ask.step = step;
   example.ask.forced = targets.labels(row);
-  net.forward(group, Member(), w);
+  net.model().forward(group, Member(), w);
   Passage& last = example.passages.back();
   loss_and_delta(net.loss(), last.active, targets, row, 1.f, 1.f, nullptr, last.delta);
-  net.learn(group, Member(), nullptr, true, w);
+  net.model().learn(group, shared, Member(), nullptr, true, w);
   nb::list out;
   for (Passage& t : example.passages) {
     nb::dict d;

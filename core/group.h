@@ -32,6 +32,13 @@ struct Passage {
   size_t width = 0;               // of one part: the input's entries or, where it is read by blocks, its columns
   uint32_t n_selected = 0;        // before ReLU's zeros were dropped
   RowBuffer output;               // the next layer's input
+
+  void take_over(const Passage& other) {
+    query = other.query;
+    active = other.active;
+    delta = other.delta;
+    if (other.output.row().n) output.copy(other.output);  // the last layer has none
+  }
 };
 
 // Of a layer's neurons (or of the network's inputs): for which examples was each of them active? The active sets turned
@@ -100,30 +107,38 @@ struct Example {
   uint32_t row = 0;
   Ask ask;
   float loss = 0.f;
+  bool learns = true;  // or was it known already
   RowBuffer input;
   std::vector<Passage> passages;
+
+  // All that the steps for this example depend on.
+  void take_over(const Example& other) {
+    row = other.row, ask = other.ask, loss = other.loss, learns = other.learns;
+    input.copy(other.input);
+    for (size_t l = 0; l < passages.size(); l++) passages[l].take_over(other.passages[l]);
+  }
 
   const Row& input_of(size_t layer) const { return layer == 0 ? input.row() : passages[layer - 1].output.row(); }
 };
 
 struct Group {
-  std::vector<std::unique_ptr<Example>> examples;
-  size_t size = 0;                    // of them, those in use
+  std::vector<Example*> list;
+
+  size_t size() const { return list.size(); }
+  Example& operator[](size_t e) const { return *list[e]; }
+  bool is_finite() const {  // what went forward came out as numbers
+    return std::all_of(list.begin(), list.end(), [](const Example* example) { return std::isfinite(example->loss); });
+  }
+};
+
+// What the members of a team share when they learn from a group.
+struct Shared {
   std::vector<Incidence> incidences;  // [l]: of layer l's inputs; [number of layers]: of the last one's outputs
   std::vector<uint32_t> moved;        // neurons of one layer
 
-  template <class Layers>
-  void reserve(const Layers& layers, size_t n, int members) {
-    while (examples.size() < n) examples.push_back(std::make_unique<Example>(layers));
-    incidences.resize(layers.size() + 1);
+  Shared(size_t n_layers, int members) : incidences(n_layers + 1) {
     for (Incidence& incidence : incidences) incidence.resize(members);
   }
-  bool is_finite() const {  // what went forward came out as numbers
-    return std::all_of(examples.begin(), examples.begin() + static_cast<long>(size),
-                       [](const auto& example) { return std::isfinite(example->loss); });
-  }
-  Example& operator[](size_t e) { return *examples[e]; }
-  const Example& operator[](size_t e) const { return *examples[e]; }
 };
 
 // One thread's working memory for any layer, and its counts.
@@ -145,7 +160,9 @@ struct Worker {
   std::vector<float*> score;
   std::vector<std::pair<float, const Query*>> steps;
   float input_norm2 = 0.f;  // of the one example that trains on its own
+  Group group, learners;
   std::vector<Counts> counts;
+  uint64_t learned = 0;  // examples
   double loss = 0.0;
 };
 

@@ -39,6 +39,24 @@ Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& opti
   choose_selector();
 }
 
+Layer::Layer(const Layer& other)
+    : spec_(other.spec_),
+      asked_(other.asked_),
+      optimizer_(other.optimizer_),
+      seed_(other.seed_),
+      number_(other.number_),
+      n_columns_(other.n_columns_) {
+  allocate();
+  choose_selector();
+  *this = other;
+}
+
+Layer& Layer::operator=(const Layer& other) {
+  weight_ = other.weight_, moment1_ = other.moment1_, moment2_ = other.moment2_, row_square_ = other.row_square_;
+  if (index()) *index() = *other.index();
+  return *this;
+}
+
 void Layer::allocate() {
   const Optimizer kind = optimizer_.kind;
   if (input_major() && kind == Optimizer::kRowAdagrad)
@@ -116,9 +134,9 @@ void Layer::propose(Example& example, Worker& w) const {
   if (scans(example.ask)) p.proposal.score.resize(stride_of(spec_.n_outputs));
 }
 
-void Layer::scan(Range own, Group& group, Worker& w) const {
+void Layer::scan(Range own, const Group& group, Worker& w) const {
   w.query.clear(), w.score.clear();
-  for (size_t e = 0; e < group.size; e++) {
+  for (size_t e = 0; e < group.size(); e++) {
     Passage& p = group[e].passages[number_];
     w.query.push_back(&p.query);
     w.score.push_back(p.proposal.score.data());
@@ -132,7 +150,7 @@ void Layer::nominate(Example& example, Worker& w) const {
   p.proposal.z.resize(stride_of(p.proposal.size(spec_.n_outputs)));
 }
 
-void Layer::evaluate(Range own, Group& group, size_t first, size_t last) const {
+void Layer::evaluate(Range own, const Group& group, size_t first, size_t last) const {
   const bool together = last - first > 1;
   if (input_major()) {
     const auto to = static_cast<uint32_t>(stride_of(own.to));
@@ -233,7 +251,7 @@ void Layer::activate(Passage& passage) const {
   passage.output.finish();
 }
 
-size_t Layer::memory() {
+size_t Layer::memory() const {
   return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() +
          (index() ? index()->memory() : 0);
 }

@@ -31,15 +31,19 @@ class Layer {
  public:
   Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer);
 
+  Layer(const Layer& other);
+  Layer& operator=(const Layer& other);  // of the same network
+  Layer(Layer&&) = default;
+
   // How weights lie, and how an LSH layer looks up; the optimiser's state must still be zero. The weights stay.
   void arrange(Layout layout, Lookup lookup, Code code);
 
   // Forward. The example's passage here is example.passages[the layer's number].
   void propose(Example& example, Worker& w) const;
   bool scans(const Ask& ask) const { return selector_->scans(ask); }
-  void scan(Range own, Group& group, Worker& w) const;
+  void scan(Range own, const Group& group, Worker& w) const;
   void nominate(Example& example, Worker& w) const;
-  void evaluate(Range own, Group& group, size_t first, size_t last) const;  // those examples
+  void evaluate(Range own, const Group& group, size_t first, size_t last) const;  // those examples
   void keep(Example& example, bool activates, Worker& w) const;
   void activate(Passage& passage) const;  // z -> the next layer's input; part of `keep` if it `activates`
   // The exact z of every neuron, whatever the selector.
@@ -47,13 +51,18 @@ class Layer {
 
   // Backward, and the update of the member's own neurons; `rate` null: backward alone. `above`: the layer whose inputs
   // are this one's neurons, or null.
-  void learn(const Member& me, Group& group, const Layer* above, const Rate* rate, bool at_once, Worker& w);
+  void learn(const Member& me, const Group& group, const Shared& shared, const Layer* above, const Rate* rate,
+             bool at_once, Worker& w);
+
+  // Steps alone, by deltas that are known, as one thread takes them.
+  void repeat(const Group& group, const Shared& shared, const Rate& rate, Worker& w);
 
   // The same for a narrow layer, which is input-major and has one part: members see to their own examples, then to the
   // rows of these inputs.
   bool narrow() const { return input_major() && n_parts_ == 1 && number_ > 0; }
-  void back_narrow(const Member& me, Group& group, const Layer* above, Worker& w);
-  void step_narrow(const Member& me, Range inputs, Group& group, const Rate& rate, Worker& w);
+  void back_narrow(const Member& me, const Group& group, const Layer* above, Worker& w);
+  void step_narrow(const Member& me, Range inputs, const Group& group, const Shared& shared, const Rate& rate,
+                   Worker& w);
 
   // A member's neurons: whole parts, which do not depend on the team's size, so that sums over parts do not either.
   Range own(const Member& me) const { return {part(first_part(me)), part(last_part(me))}; }
@@ -73,7 +82,7 @@ class Layer {
   Array<float>& moment1() { return moment1_; }
   Array<float>& moment2() { return moment2_; }
   Array<float>& row_square() { return row_square_; }
-  size_t memory();
+  size_t memory() const;
 
  private:
   // Steps that are in the gradients' factors: nothing else happens to a weight.
@@ -88,19 +97,21 @@ class Layer {
 
   // layer_learn.cpp
   void collect_delta(Range neurons, Example& example, const Layer& above) const;
-  void learn_rows(const Member& me, Group& group, const Rate* rate, bool at_once, Worker& w);
-  void update_row(uint32_t i, std::span<const Incidence::Entry> entries, Group& group, const Rate& rate, bool at_once,
-                  Worker& w);
+  void back_rows(const Member& me, const Group& group, Worker& w) const;
+  void step_rows(const Member& me, const Group& group, const Incidence& neurons, const Rate& rate, bool at_once,
+                 Worker& w);
+  void update_row(uint32_t i, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
+                  bool at_once, Worker& w);
   Row sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
   float row_factor(uint32_t i, float gradient_norm2, const Rate& rate);
 
   // layer_columns.cpp
-  void learn_columns(const Member& me, Group& group, const Rate* rate, Worker& w);
-  void run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, bool towards, const Rate* rate, Group& group,
-                   Worker& w);
+  void learn_columns(const Member& me, const Group& group, const Incidence& inputs, const Rate* rate, Worker& w);
+  void run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, bool towards, const Rate* rate,
+                   const Group& group, Worker& w);
   void cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) const;
-  void take_back_steps(Range parts, Group& group, const Rate& rate, Worker& w);
+  void take_back_steps(Range parts, const Group& group, const Incidence& inputs, const Rate& rate, Worker& w);
   void step_columns(uint32_t j, std::span<const Incidence::Entry> entries, Range own, const Group& group,
                     const Rate& rate, Worker& w);
 

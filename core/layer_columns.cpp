@@ -8,7 +8,7 @@ namespace hashgrad {
 // An example's rows, four at a time, from entry `from` to `to` of its input: gradients towards the inputs, or steps, or
 // first the one and then the other.
 void Layer::run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, bool towards, const Rate* rate,
-                        Group& group, Worker& w) {
+                        const Group& group, Worker& w) {
   Passage& p = group[e].passages[number_];
   const Row& x = group[e].input_of(number_);
   const bool whole = p.active.id.size() == spec_.n_outputs;
@@ -34,31 +34,31 @@ void Layer::run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, boo
 void Layer::cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) const {
   const Passage& p = group[e].passages[number_];
   const bool whole = p.active.id.size() == spec_.n_outputs;
-  if (w.cut.size() < group.size * (n_parts_ + 1)) w.cut.resize(group.size * (n_parts_ + 1));
+  if (w.cut.size() < group.size() * (n_parts_ + 1)) w.cut.resize(group.size() * (n_parts_ + 1));
   for (uint32_t k = parts.from; k <= parts.to; k++)
     w.cut[e * (n_parts_ + 1) + k] =
         whole ? static_cast<uint32_t>(round_up(part(k), kBlock)) : position(p.active, part(k));
   if (!whole) return;
-  if (w.delta.size() < group.size) w.delta.resize(group.size);
+  if (w.delta.size() < group.size()) w.delta.resize(group.size());
   w.delta[e].assign(stride_, 0.f);
   std::copy(p.delta.begin(), p.delta.end(), w.delta[e].begin());
 }
 
-void Layer::learn_columns(const Member& me, Group& group, const Rate* rate, Worker& w) {
+void Layer::learn_columns(const Member& me, const Group& group, const Incidence& inputs, const Rate* rate, Worker& w) {
   const Range parts{first_part(me), last_part(me)};
   if (parts.from == parts.to) return;
-  const auto n = static_cast<uint32_t>(group.size);
+  const auto n = static_cast<uint32_t>(group.size());
   for (uint32_t e = 0; e < n; e++) cut_parts(parts, e, group, w);
   const auto all = [&](uint32_t e) { return group[e].input_of(number_).n; };
   const bool towards = number_ > 0;
   if (!rate || plain(*rate)) {
     for (uint32_t e = 0; e < n; e++) run_columns(parts, e, 0, all(e), towards, rate, group, w);
-    if (rate && towards && n > 1) take_back_steps(parts, group, *rate, w);
+    if (rate && towards && n > 1) take_back_steps(parts, group, inputs, *rate, w);
     return;
   }
   for (uint32_t e = 0; towards && e < n; e++) run_columns(parts, e, 0, all(e), true, nullptr, group, w);
   const Range own{part(parts.from), part(parts.to)};
-  for (const Incidence::Share& share : group.incidences[number_].shares())
+  for (const Incidence::Share& share : inputs.shares())
     for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), own, group, *rate, w);
   w.bias.clear();
   for (uint32_t e = 0; e < n; e++) w.bias.push_back({e, all(e) - 1});
@@ -68,8 +68,8 @@ void Layer::learn_columns(const Member& me, Group& group, const Rate* rate, Work
 // One after another, the examples of a batch found weights that earlier ones had moved, where they share an input: row
 // j by rate * x_j * delta of the earlier one. Their gradients are to be those of the weights before the batch, so what
 // those steps did to them, rate * x_j * (delta . delta), is added again.
-void Layer::take_back_steps(Range parts, Group& group, const Rate& rate, Worker& w) {
-  const auto n = static_cast<uint32_t>(group.size), n_own = parts.to - parts.from;
+void Layer::take_back_steps(Range parts, const Group& group, const Incidence& inputs, const Rate& rate, Worker& w) {
+  const auto n = static_cast<uint32_t>(group.size()), n_own = parts.to - parts.from;
   Counts& counts = w.counts[number_];
   std::vector<float>& overlap = w.overlap;  // [later][earlier][part]
   overlap.resize(size_t{n} * n * n_own);
@@ -92,7 +92,7 @@ void Layer::take_back_steps(Range parts, Group& group, const Rate& rate, Worker&
     }
     for (uint32_t k = from; k < to; k++) dense[p.active.id[k]] = 0.f;
   }
-  for (const Incidence::Share& share : group.incidences[number_].shares())
+  for (const Incidence::Share& share : inputs.shares())
     for (size_t t = 0; t < share.touched.size(); t++) {
       const std::span<const Incidence::Entry> entries = share.of(t);
       for (size_t b = 1; b < entries.size(); b++) {
@@ -110,18 +110,20 @@ void Layer::take_back_steps(Range parts, Group& group, const Rate& rate, Worker&
 
 // A narrow layer is walked by examples: each member sees to its own examples' gradients, and then, once all have, to
 // the rows of its own neurons of the layer below.
-void Layer::back_narrow(const Member& me, Group& group, const Layer* above, Worker& w) {
-  for (auto e = static_cast<uint32_t>(me.first(group.size)); e < me.last(group.size); e++) {
+void Layer::back_narrow(const Member& me, const Group& group, const Layer* above, Worker& w) {
+  for (auto e = static_cast<uint32_t>(me.first(group.size())); e < me.last(group.size()); e++) {
+    if (!group[e].learns) continue;
     if (above) collect_delta({0, spec_.n_outputs}, group[e], *above);
     cut_parts({0, n_parts_}, e, group, w);
     run_columns({0, n_parts_}, e, 0, group[e].input_of(number_).n, true, nullptr, group, w);
   }
 }
 
-void Layer::step_narrow(const Member& me, Range inputs, Group& group, const Rate& rate, Worker& w) {
+void Layer::step_narrow(const Member& me, Range inputs, const Group& group, const Shared& shared, const Rate& rate,
+                        Worker& w) {
   const bool last = me.index + 1 == me.size;  // who takes the bias
   if (plain(rate)) {
-    for (uint32_t e = 0; e < group.size; e++) {
+    for (uint32_t e = 0; e < group.size(); e++) {
       const Row& x = group[e].input_of(number_);
       const auto entry = [&](uint32_t j) {
         return static_cast<uint32_t>(std::lower_bound(x.index, x.index + x.n, j) - x.index);
@@ -133,11 +135,11 @@ void Layer::step_narrow(const Member& me, Range inputs, Group& group, const Rate
     return;
   }
   const Range own{0, spec_.n_outputs};
-  const Incidence::Share& share = group.incidences[number_].share(me.index);
+  const Incidence::Share& share = shared.incidences[number_].share(me.index);
   for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), own, group, rate, w);
   if (!last) return;
   w.bias.clear();
-  for (uint32_t e = 0; e < group.size; e++) w.bias.push_back({e, group[e].input_of(number_).n - 1});
+  for (uint32_t e = 0; e < group.size(); e++) w.bias.push_back({e, group[e].input_of(number_).n - 1});
   step_columns(n_columns_ - 1, w.bias, own, group, rate, w);
 }
 

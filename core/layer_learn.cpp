@@ -7,16 +7,24 @@
 
 namespace hashgrad {
 
-void Layer::learn(const Member& me, Group& group, const Layer* above, const Rate* rate, bool at_once, Worker& w) {
+void Layer::learn(const Member& me, const Group& group, const Shared& shared, const Layer* above, const Rate* rate,
+                  bool at_once, Worker& w) {
   if (above)
-    for (size_t e = 0; e < group.size; e++) collect_delta(own(me), group[e], *above);
-  else if (rate && !input_major())
-    group.incidences[number_ + 1].collect(me.index, own(me), group.size,
-                                          [&](size_t e) { return std::span(group[e].passages[number_].active.id); });
-  if (input_major())
-    learn_columns(me, group, rate, w);
-  else
-    learn_rows(me, group, rate, at_once, w);
+    for (size_t e = 0; e < group.size(); e++) collect_delta(own(me), group[e], *above);
+  if (input_major()) {
+    learn_columns(me, group, shared.incidences[number_], rate, w);
+  } else {
+    back_rows(me, group, w);
+    if (rate) step_rows(me, group, shared.incidences[number_ + 1], *rate, at_once, w);
+  }
+}
+
+void Layer::repeat(const Group& group, const Shared& shared, const Rate& rate, Worker& w) {
+  if (!input_major()) return step_rows(Member(), group, shared.incidences[number_ + 1], rate, true, w);
+  for (uint32_t e = 0; e < group.size(); e++) {
+    cut_parts({0, n_parts_}, e, group, w);
+    run_columns({0, n_parts_}, e, 0, group[e].input_of(number_).n, false, &rate, group, w);
+  }
 }
 
 // d loss / d z of some neurons, from what the layer above left in its parts.
@@ -59,17 +67,18 @@ void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate
 }
 
 // Neuron-major: a row at a time.
-void Layer::learn_rows(const Member& me, Group& group, const Rate* rate, bool at_once, Worker& w) {
+void Layer::back_rows(const Member& me, const Group& group, Worker& w) const {
+  if (number_ == 0) return;
   Counts& counts = w.counts[number_];
   const auto rows = static_cast<uint32_t>(std::max<size_t>(1, (size_t{1} << 17) / (stride_ * sizeof(float))));
-  for (uint32_t p = number_ == 0 ? last_part(me) : first_part(me); p < last_part(me); p++) {
-    for (size_t e = 0; e < group.size; e++) {
+  for (uint32_t p = first_part(me); p < last_part(me); p++) {
+    for (size_t e = 0; e < group.size(); e++) {
       Passage& passage = group[e].passages[number_];
       std::fill_n(passage.towards.data() + p * passage.width, passage.width, 0.f);
     }
-    const uint32_t step = group.size > 1 ? rows : std::max(1u, part(p + 1) - part(p));
+    const uint32_t step = group.size() > 1 ? rows : std::max(1u, part(p + 1) - part(p));
     for (uint32_t from = part(p); from < part(p + 1); from += step)  // rows in cache for all examples
-      for (size_t e = 0; e < group.size; e++) {
+      for (size_t e = 0; e < group.size(); e++) {
         Passage& passage = group[e].passages[number_];
         const Row& x = group[e].input_of(number_);
         const uint32_t first = position(passage.active, from);
@@ -79,17 +88,20 @@ void Layer::learn_rows(const Member& me, Group& group, const Rate* rate, bool at
         counts.backward += (last - first) * x.cost();
       }
   }
-  if (!rate) return;
-  if (rate->kind == Optimizer::kRowAdagrad && group.size == 1) {
-    const Row& x = group[0].input_of(number_);
-    w.input_norm2 = active().dot(x.value, x.value, x.n);
-    counts.update += x.n;
-  }
-  const Incidence::Share& share = group.incidences[number_ + 1].share(me.index);
-  for (size_t t = 0; t < share.touched.size(); t++) update_row(share.touched[t], share.of(t), group, *rate, at_once, w);
 }
 
-void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, Group& group, const Rate& rate,
+void Layer::step_rows(const Member& me, const Group& group, const Incidence& neurons, const Rate& rate, bool at_once,
+                      Worker& w) {
+  if (rate.kind == Optimizer::kRowAdagrad && group.size() == 1) {
+    const Row& x = group[0].input_of(number_);
+    w.input_norm2 = active().dot(x.value, x.value, x.n);
+    w.counts[number_].update += x.n;
+  }
+  const Incidence::Share& share = neurons.share(me.index);
+  for (size_t t = 0; t < share.touched.size(); t++) update_row(share.touched[t], share.of(t), group, rate, at_once, w);
+}
+
+void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
                        bool at_once, Worker& w) {
   Counts& counts = w.counts[number_];
   LshIndex* index = selector_->index();
@@ -108,7 +120,7 @@ void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, Gr
     const Row sum = single ? group[entries[0].example].input_of(number_) : sum_of_gradients(entries, group, w);
     const float a = single ? delta(entries[0]) : 1.f;
     float norm2 = w.input_norm2;
-    if (rate.kind == Optimizer::kRowAdagrad && group.size > 1) {
+    if (rate.kind == Optimizer::kRowAdagrad && group.size() > 1) {
       norm2 = 0.f;
       if (sum.dense)
         for (uint32_t b = 0; b < sum.n_blocks; b++) {

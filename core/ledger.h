@@ -1,9 +1,10 @@
 // Counts of multiplications, by phase: every product of a weight, a projection or a table's upkeep,
 // where it is carried out, zeros included; divisions, square roots and exponentials count as one
-// each. Additions, comparisons, XOR and popcount are not multiplications; sign (+-1) projections
-// are counted as if they were. Left out, here and in the dense network that is the measure alike,
-// are the few scalars of a neuron: its activation function, slope, loss and step factor (at most
-// ten for an active neuron, whose row takes hundreds).
+// each. Where threads train on copies of the weights, the steps that each takes for all others are counted once, for
+// the thread whose example it was. Additions, comparisons, XOR and popcount are not multiplications; sign (+-1)
+// projections are counted as if they were. Left out, here and in the dense network that is the measure alike, are the
+// few scalars of a neuron: its activation function, slope, loss and step factor (at most ten for an active neuron,
+// whose row takes hundreds).
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,7 @@ struct Counts {
 
 struct Ledger {
   uint64_t examples = 0;
+  uint64_t learned = 0;  // of them, those that were not known already, and went backward too
   std::vector<Counts> layers;
 };
 

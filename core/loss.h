@@ -1,6 +1,7 @@
 // Losses over the active outputs of one example.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "batch.h"
@@ -17,5 +18,9 @@ namespace hashgrad {
 //   1/2 sum_i (z_i - y_i)^2, an output that is not active being 0
 float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,
                      float scale, const float* output_weights, std::vector<float>& delta);
+
+// Losses are summed on a grid of 2^-24: sums of doubles are then exact, whatever the order and the grouping, and a
+// history does not depend on how the epoch was cut into calls.
+inline double on_grid(float loss) { return std::nearbyint(double{loss} * 0x1p24) * 0x1p-24; }
 
 }  // namespace hashgrad

@@ -40,6 +40,17 @@ class Array {
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
 
+  Array(const Array& other) : Array(other.size_) {
+    if (size_) std::memcpy(static_cast<void*>(data_.get()), other.data_.get(), bytes());
+  }
+  Array& operator=(const Array& other) {
+    if (size_ != other.size_) return *this = Array(other);
+    if (size_) std::memcpy(static_cast<void*>(data_.get()), other.data_.get(), bytes());
+    return *this;
+  }
+  Array(Array&&) = default;
+  Array& operator=(Array&&) = default;
+
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
   size_t size() const { return size_; }

@@ -1,5 +1,4 @@
-// Layers in order. A network knows how one example walks through it; trainer.cpp knows how many do
-// at once.
+// A model, and what it takes to train it and to predict with it; trainer.cpp knows how many examples walk at once.
 #pragma once
 
 #include <map>
@@ -10,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "layer.h"
 #include "ledger.h"
 #include "loss.h"
+#include "model.h"
 #include "threads.h"
 
 namespace hashgrad {
@@ -26,6 +25,7 @@ struct TrainingJob {
   uint32_t batch_size = 0;  // 0: Hogwild
   const float* example_weights = nullptr;
   const float* output_weights = nullptr;
+  float known = 1.f;  // an example whose label has this probability (softmax) is not learned from; 1: none
 };
 
 struct TrainResult {
@@ -40,7 +40,8 @@ struct Recall {
 
 class Network {
  public:
-  Network(uint32_t n_inputs, std::vector<LayerSpec> layers, Loss loss, const OptimizerSpec& optimizer, uint64_t seed);
+  Network(uint32_t n_inputs, const std::vector<LayerSpec>& layers, Loss loss, const OptimizerSpec& optimizer,
+          uint64_t seed);
 
   // Hashes every LSH layer for the first time, with means and subspaces from these rows of the
   // data.
@@ -57,13 +58,6 @@ class Network {
   // How layer l's weights lie, and how it looks up if it is hashed; before it has trained or is built.
   void arrange(size_t l, Layout layout, Lookup lookup, Code code);
 
-  // The walk of a group of examples, which each member of a team takes with all others (network.cpp is one screen of
-  // it). `rate` null: backward alone. `at_once`: neurons move in the tables as soon as their weights do. Learning stops
-  // short of the first step, and says so, if a loss is not finite.
-  void forward(Group& group, const Member& me, Worker& w) const;
-  void forward_layer(size_t l, bool activate, Group& group, const Member& me, Worker& w) const;
-  bool learn(Group& group, const Member& me, const Rate* rate, bool at_once, Worker& w);
-
   // Multiplications of one example in the same network run densely, zeros counted.
   double dense_multiplications(uint32_t batch_size) const;
   uint64_t dense_prediction_multiplications() const;
@@ -72,46 +66,56 @@ class Network {
   std::map<std::string, double> state() const;
   void set_state(const std::map<std::string, double>& state);
 
-  std::vector<Layer>& layers() { return layers_; }
+  std::vector<Layer>& layers() { return model_.layers(); }
+  const std::vector<Layer>& layers() const { return model_.layers(); }
+  Model& model() { return model_; }
   Loss loss() const { return loss_; }
   const OptimizerSpec& optimizer() const { return optimizer_; }
   uint32_t n_inputs() const { return n_inputs_; }
-  uint32_t n_outputs() const { return layers_.back().spec().n_outputs; }
+  uint32_t n_outputs() const { return layers().back().spec().n_outputs; }
   uint64_t seed() const { return seed_; }
   uint64_t step() const { return step_; }
   bool built() const { return built_; }
   uint64_t rebuilds() const { return rebuilds_; }
   double staleness(size_t layer) const { return staleness_[layer]; }
   uint64_t n_parameters() const;
-  size_t memory();
+  size_t memory() const;
   Ledger& ledger() { return ledger_; }
   Ledger& prediction_ledger() { return prediction_ledger_; }
 
   std::shared_mutex& mutex() const { return mutex_; }
 
  private:
-  void move_in_tables(Group& group, const Member& me);
-  bool turns_inputs(size_t l) const;
-  void collect_inputs(size_t l, Group& group, const Member& me) const;
   Ask ask_of(bool training, uint64_t step) const;
   void predict(const Batch& batch, bool exact, int threads,
                const std::function<void(uint64_t, const ActiveSet&)>& take);
 
-  // trainer.cpp
+  // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies
   void upkeep(const TrainingJob& job, Team& team);
   void rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team);
   uint64_t until_upkeep() const;
   Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;
   TrainResult train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
   TrainResult train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
+  TrainResult train_on_copies(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
+  bool works_on_copies(Team& team) const;
   void ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const;
   float loss_of(Example& example, const TrainingJob& job, float scale) const;
   // A thread that works on its own: its memory, and the examples it walks.
   struct Walker {
-    Walker(const std::vector<Layer>& layers, size_t n_examples) : worker(layers.size()) {
-      group.reserve(layers, n_examples, 1);
+    Walker(const std::vector<Layer>& layers, size_t n_examples)
+        : worker(layers.size()), shared(layers.size(), 1), twice(layers.size()) {
+      while (examples.size() < n_examples) examples.push_back(std::make_unique<Example>(layers));
+    }
+    const Group& some(size_t n) {  // of its examples
+      group.list.clear();
+      for (size_t e = 0; e < n; e++) group.list.push_back(examples[e].get());
+      return group;
     }
     Worker worker;
+    Shared shared;
+    std::vector<Counts> twice;  // of what other threads do and count as well
+    std::vector<std::unique_ptr<Example>> examples;
     Group group;
   };
   Walker& walker(int member) { return *walkers_[static_cast<size_t>(member)]; }
@@ -119,7 +123,7 @@ class Network {
   void collect_counts();
 
   uint32_t n_inputs_;
-  std::vector<Layer> layers_;
+  Model model_;
   Loss loss_;
   OptimizerSpec optimizer_;
   uint64_t seed_;
@@ -135,7 +139,9 @@ class Network {
 
   Ledger ledger_, prediction_ledger_;
   std::vector<std::unique_ptr<Walker>> walkers_;  // of training
-  Group batch_;                                   // of synchronous training
+  std::vector<std::unique_ptr<Example>> batch_;   // of synchronous training
+  std::vector<std::unique_ptr<Model>> copies_;    // for all members of a team but the first
+
   // Training takes it alone, a call at a time; any number of callers predict or look on together in between. Taken
   // without the GIL, or a trainer that waits for it and a reader that waits for this would wait for ever.
   mutable std::shared_mutex mutex_;

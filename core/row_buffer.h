@@ -70,6 +70,14 @@ class RowBuffer {
   }
 
   const Row& row() const { return row_; }
+  void copy(const RowBuffer& other) {  // of the same width
+    const Row& x = other.row();
+    reserve(x.n);
+    std::copy_n(x.index, x.n, index_.begin());
+    std::copy_n(x.value, x.n, value_.begin());
+    n_ = x.n - 1;  // finish adds the bias
+    finish();
+  }
 
  private:
   void reserve(size_t n) {  // and room for writers that go by whole blocks

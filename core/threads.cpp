@@ -1,6 +1,7 @@
 #include "threads.h"
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -112,6 +113,19 @@ void Team::run(const std::function<void(const Member&)>& work) {
   guarded(0);
   for (int left = busy_.load(); left > 0; left = busy_.load()) busy_.wait(left);
   if (error_) std::rethrow_exception(error_);
+}
+
+double Team::meeting_time() {
+  constexpr int meetings = 50;
+  double seconds = 0.0;
+  run([&](const Member& me) {
+    me.meet();
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < meetings; i++) me.meet();
+    if (me.index == 0)
+      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / meetings;
+  });
+  return seconds;
 }
 
 void Team::each(size_t n, size_t chunk, const std::function<void(int, size_t)>& work) {

@@ -53,6 +53,9 @@ class Team {
   // meet() within.
   void run(const std::function<void(const Member&)>& work);
 
+  // Seconds that a meeting of all members takes now: the cost of a cache line that goes from core to core.
+  double meeting_time();
+
   // Hands items 0 .. n-1 to the members in chunks, whoever is free first: work(member's index, item).
   // The items must not depend on each other; then the result does not depend on the team's size.
   void each(size_t n, size_t chunk, const std::function<void(int, size_t)>& work);

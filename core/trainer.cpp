@@ -9,10 +9,6 @@
 namespace hashgrad {
 
 namespace {
-// Losses are summed on a grid of 2^-24: sums of doubles are then exact, whatever the order and the grouping, and a
-// history does not depend on how the epoch was cut into calls.
-double on_grid(float loss) { return std::nearbyint(double{loss} * 0x1p24) * 0x1p-24; }
-
 constexpr uint64_t kFirstRebuild = 1000;  // examples; the interval then doubles up to rebuild_every
 }  // namespace
 
@@ -31,15 +27,16 @@ Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t upda
 }
 
 void Network::hire(const Team& team) {
-  while (walkers_.size() < static_cast<size_t>(team.size())) walkers_.push_back(std::make_unique<Walker>(layers_, 1));
+  while (walkers_.size() < static_cast<size_t>(team.size())) walkers_.push_back(std::make_unique<Walker>(layers(), 1));
 }
 
 void Network::collect_counts() {
   for (auto& walker : walkers_)
-    for (size_t l = 0; l < layers_.size(); l++) {
+    for (size_t l = 0; l < layers().size(); l++) {
       ledger_.layers[l].add(walker->worker.counts[l]);
       walker->worker.counts[l] = Counts();
     }
+  for (auto& walker : walkers_) ledger_.learned += walker->worker.learned, walker->worker.learned = 0;
 }
 
 // Means, subspaces and hashes anew, layer by layer, each from the sample as it comes out of the
@@ -58,28 +55,28 @@ void Network::rebuild(const Batch& batch, std::span<const uint32_t> sample, Team
   };
   std::vector<Entries> entries(sample.size());
   team.each(sample.size(), 16,
-            [&](int member, size_t s) { entries[s].copy(walker(member).group[0].input.assign(batch, sample[s])); });
+            [&](int member, size_t s) { entries[s].copy(walker(member).examples[0]->input.assign(batch, sample[s])); });
   size_t last = 0;
-  for (size_t l = 0; l < layers_.size(); l++)
-    if (layers_[l].index()) last = l;
+  for (size_t l = 0; l < layers().size(); l++)
+    if (layers()[l].index()) last = l;
   for (size_t l = 0; l <= last; l++) {
-    if (LshIndex* index = layers_[l].index()) {
+    if (LshIndex* index = layers()[l].index()) {
       std::vector<Row> rows;
       for (const Entries& e : entries) rows.push_back(e.row());
       uint64_t& cost = ledger_.layers[l].rebuild;
-      if (built_) staleness_[l] = index->staleness(layers_[l].weights(), cost);
-      cost += index->rebuild(rows, layers_[l].weights(), rebuilds_, team);
+      if (built_) staleness_[l] = index->staleness(layers()[l].weights(), cost);
+      cost += index->rebuild(rows, layers()[l].weights(), rebuilds_, team);
     }
     if (l == last) break;
     std::vector<Counts> before;  // what the walk to the next layer costs is part of the rebuild
     for (int member = 0; member < team.size(); member++) before.push_back(walker(member).worker.counts[l]);
     team.each(sample.size(), 4, [&](int member, size_t s) {
       Walker& walker = this->walker(member);
-      walker.group.size = 1;
-      Example& example = walker.group[0];
+      const Group& group = walker.some(1);
+      Example& example = group[0];
       example.ask = ask_of(false, sample[s]);
       entries[s].put_into(l == 0 ? example.input : example.passages[l - 1].output);
-      forward_layer(l, true, walker.group, Member(), walker.worker);
+      model_.forward_layer(l, true, group, Member(), walker.worker);
       entries[s].copy(example.passages[l].output.row());
     });
     for (int member = 0; member < team.size(); member++) {
@@ -112,9 +109,9 @@ void Network::upkeep(const TrainingJob& job, Team& team) {
     next_rebuild_ = step_ + rebuild_interval_;
     next_rehash_ = step_ + rehash_every_;
   } else if (step_ >= next_rehash_) {
-    for (size_t l = 0; l < layers_.size(); l++)
-      if (LshIndex* index = layers_[l].index(); index && !index->incremental())
-        ledger_.layers[l].rehash += index->rehash_marked(layers_[l].weights(), team);
+    for (size_t l = 0; l < layers().size(); l++)
+      if (LshIndex* index = layers()[l].index(); index && !index->incremental())
+        ledger_.layers[l].rehash += index->rehash_marked(layers()[l].weights(), team);
     next_rehash_ = step_ + rehash_every_;
   }
 }
@@ -127,14 +124,16 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
   const std::unique_lock writing(mutex_);
   Team team(threads);
   hire(team);
-  if (job.batch_size) batch_.reserve(layers_, job.batch_size, team.size());
+  while (batch_.size() < job.batch_size) batch_.push_back(std::make_unique<Example>(layers()));
   TrainResult total;
   for (size_t at = 0; at < job.order.size() && total.bad_row < 0;) {
     upkeep(job, team);
     uint64_t most = until_upkeep();
     if (job.batch_size) most = most > job.order.size() ? most : round_up(most, job.batch_size);  // whole batches
     const auto rows = job.order.subspan(at, static_cast<size_t>(std::min<uint64_t>(most, job.order.size() - at)));
-    const TrainResult part = job.batch_size ? train_batches(job, rows, team) : train_hogwild(job, rows, team);
+    const TrainResult part = job.batch_size          ? train_batches(job, rows, team)
+                             : works_on_copies(team) ? train_on_copies(job, rows, team)
+                                                     : train_hogwild(job, rows, team);
     total.loss_sum += part.loss_sum;
     total.examples += part.examples;
     total.bad_row = part.bad_row;
@@ -159,45 +158,8 @@ float Network::loss_of(Example& example, const TrainingJob& job, float scale) co
   Passage& last = example.passages.back();
   example.loss =
       loss_and_delta(loss_, last.active, *job.targets, example.row, weight, scale, job.output_weights, last.delta);
+  example.learns = job.known >= 1.f || !(example.loss <= -std::log(job.known) * weight);
   return example.loss;
-}
-
-// Each thread takes the next example, and its updates land at once, without locks: two threads
-// seldom touch the same weights, and a lost update costs less than waiting would (Niu et al. 2011).
-TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
-  std::atomic<int64_t> bad_row{-1};
-  std::atomic<uint64_t> next{0}, done{0};
-  for (auto& walker : walkers_) walker->worker.loss = 0.0;
-  team.run([&](const Member& me) {
-    const Member alone;
-    Walker& walker = this->walker(me.index);
-    Group& group = walker.group;
-    group.size = 1;
-    uint64_t mine = 0;
-    for (uint64_t k = next.fetch_add(1, std::memory_order_relaxed); k < rows.size() && bad_row < 0;
-         k = next.fetch_add(1, std::memory_order_relaxed)) {
-      ready(group[0], job, rows[k], step_ + k);
-      if (k + static_cast<uint64_t>(me.size) < rows.size())
-        job.batch->prefetch(rows[k + static_cast<uint64_t>(me.size)]);
-      forward(group, alone, walker.worker);
-      const float loss = loss_of(group[0], job, 1.f);
-      if (!std::isfinite(loss)) {
-        bad_row = rows[k];
-        break;
-      }
-      walker.worker.loss += on_grid(loss);
-      const Rate rate = rate_at(job.schedule, step_ + k, updates_ + k);
-      learn(group, alone, &rate, true, walker.worker);
-      mine++;
-    }
-    done += mine;
-  });
-  TrainResult result;
-  for (auto& walker : walkers_) result.loss_sum += walker->worker.loss;
-  result.examples = done;
-  result.bad_row = bad_row;
-  updates_ += result.examples;
-  return result;
 }
 
 // All examples of a batch go forward and backward on the same weights, all threads on one batch, each on its own
@@ -205,33 +167,29 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
 // the result.
 TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   TrainResult result;
-  batch_.size = std::min<size_t>(job.batch_size, rows.size());
+  Shared shared(layers().size(), team.size());
   team.run([&](const Member& me) {
     Worker& w = walker(me.index).worker;
+    Group& group = w.group;
     for (size_t at = 0; at < rows.size(); at += job.batch_size) {
       const size_t n = std::min<size_t>(job.batch_size, rows.size() - at);
-      if (n != batch_.size) {  // the last one
-        me.meet();
-        if (me.index == 0) batch_.size = n;
-        me.meet();
-      }
-      for (size_t e = me.first(n); e < me.last(n); e++) ready(batch_[e], job, rows[at + e], step_ + at + e);
-      forward(batch_, me, w);
+      group.list.clear();
+      for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
+      for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[at + e], step_ + at + e);
+      model_.forward(group, me, w);
       for (size_t e = me.first(n); e < me.last(n); e++) {
-        loss_of(batch_[e], job, 1.f / static_cast<float>(n));
+        loss_of(group[e], job, 1.f / static_cast<float>(n));
         if (at + job.batch_size + e < rows.size()) job.batch->prefetch(rows[at + job.batch_size + e]);
       }
       const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
-      const bool learned = learn(batch_, me, &rate, false, w);
+      const bool learned = model_.learn(group, shared, me, &rate, false, w);
       if (me.index == 0)
-        for (size_t e = 0; e < n; e++) {
-          if (!std::isfinite(batch_[e].loss)) {
-            result.bad_row = batch_[e].row;
-            break;
-          }
-          if (learned) result.loss_sum += on_grid(batch_[e].loss), result.examples++;
+        for (size_t e = 0; e < n && result.bad_row < 0; e++) {
+          if (!std::isfinite(group[e].loss)) result.bad_row = group[e].row;
+          if (learned) result.loss_sum += on_grid(group[e].loss), result.examples++, w.learned += group[e].learns;
         }
       if (!learned) return;  // all members see the same
+      // what is read above is written again only after the others' next forward pass, which waits for this member
     }
   });
   updates_ += (result.examples + job.batch_size - 1) / job.batch_size;

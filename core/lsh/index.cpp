@@ -36,7 +36,7 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     norm_ = Array<float>(n_neurons);
     signature_ = Array<uint64_t>(size_t{n_neurons} * family_.words());
   }
-  if (family_.spec().lookup == Lookup::kTables) tables_ = std::make_unique<Tables>(n_neurons, spec.bits, spec.tables);
+  if (family_.spec().lookup == Lookup::kTables) tables_.emplace(n_neurons, spec.bits, spec.tables);
 }
 
 void LshIndex::encode(uint32_t i, LookupScratch& scratch) {

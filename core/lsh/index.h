@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -85,7 +85,7 @@ class LshIndex {
   bool incremental() const { return incremental_; }
   const HashFamily& family() const { return family_; }
   HashFamily& family() { return family_; }
-  const Tables* tables() const { return tables_.get(); }
+  const Tables* tables() const { return tables_ ? &*tables_ : nullptr; }
   Array<float>& sketch() { return sketch_; }
   Array<float>& coordinate() { return coordinate_; }
   Array<float>& norm2() { return norm2_; }
@@ -122,7 +122,7 @@ class LshIndex {
   Array<uint64_t> signature_;  // bits: n_neurons x words
   Array<uint8_t> code_;        // bytes: as Kernels::scan wants them
   Array<uint8_t> dirty_;       // a byte each: many threads may write
-  std::unique_ptr<Tables> tables_;
+  std::optional<Tables> tables_;
 };
 
 }  // namespace hashgrad

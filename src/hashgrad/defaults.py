@@ -123,6 +123,11 @@ PARAMETERS: dict[str, Parameter] = {
     "l2": Parameter(
         0.0, Interval(0, closed="left"), "Weight decay, applied to the weights an update touches."
     ),
+    "known": Parameter(
+        None,
+        Interval(0, 1, closed="neither", optional=True),
+        "Examples whose label has this probability already are not learned from; None = all are.",
+    ),
     "batch_size": Parameter(
         1, _COUNT, "1 = asynchronous, lock-free threads; more = synchronous batches."
     ),

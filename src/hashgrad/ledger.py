@@ -1,6 +1,8 @@
 """The ledger: every multiplication of training, by phase, against the same network run densely.
 
-Counts come from the core, summed over training: `{"examples": n, "layers": [{phase: n, ...}]}`.
+Counts come from the core, summed over training: `{"examples": n,
+"learned": n, "layers": [{phase: n, ...}]}`, where `learned` are the examples that were not known
+already (see `Network`), and went backward too.
 The dense reference of one example, in a layer of `n_out` rows of `n_in` weights and a bias, zeros
 counted:
 
@@ -31,13 +33,17 @@ Counts = dict[str, Any]
 
 def no_counts(n_layers: int) -> Counts:
     """Counts before any training."""
-    return {"examples": 0, "layers": [dict.fromkeys(COUNTERS, 0) for _ in range(n_layers)]}
+    return {
+        "examples": 0,
+        "learned": 0,
+        "layers": [dict.fromkeys(COUNTERS, 0) for _ in range(n_layers)],
+    }
 
 
 def combine(a: Counts, b: Counts, sign: int = 1) -> Counts:
     """The sum `a + sign * b` of two counts.
 
-    >>> one = {"examples": 2, "layers": [dict.fromkeys(COUNTERS, 3)]}
+    >>> one = {"examples": 2, "learned": 1, "layers": [dict.fromkeys(COUNTERS, 3)]}
     >>> combine(one, one)["examples"], combine(one, one, -1)["layers"][0]["forward"]
     (4, 0)
     """
@@ -45,7 +51,8 @@ def combine(a: Counts, b: Counts, sign: int = 1) -> Counts:
         {key: int(mine[key] + sign * theirs[key]) for key in COUNTERS}
         for mine, theirs in zip(a["layers"], b["layers"], strict=True)
     ]
-    return {"examples": int(a["examples"] + sign * b["examples"]), "layers": layers}
+    totals = {key: int(a[key] + sign * b[key]) for key in ("examples", "learned")}
+    return {**totals, "layers": layers}
 
 
 def dense_reference(core: _core.Network, batch_size: int) -> dict[str, float]:
@@ -83,6 +90,7 @@ def describe(counts: Counts, layers: Sequence[Dense], dense: dict[str, float]) -
 
     Returns:
         `multiplications_fraction` (everything counted, over dense), `active_fraction`,
+        `learned_fraction` (of the examples, those that were not known already),
         `multiplications` (by phase, with `total` and `dense`), and `layers`, one entry each.
     """
     phases = by_phase(counts)
@@ -90,6 +98,7 @@ def describe(counts: Counts, layers: Sequence[Dense], dense: dict[str, float]) -
     return {
         "multiplications_fraction": phases["total"] / reference if reference else 0.0,
         "active_fraction": active_fraction(counts, layers),
+        "learned_fraction": counts["learned"] / max(1, counts["examples"]),
         "multiplications": {**phases, "dense": round(reference)},
         "layers": [
             _describe_layer(counted, layer)

@@ -35,6 +35,9 @@ class Network:
         optimizer: an optimizer, or the name of one with its defaults.
         schedule: a learning-rate schedule, or the name of one with its defaults.
         l2: weight decay, at least 0.
+        known: an example whose label has this probability already is evaluated, and counts in the
+            loss, but is not learned from (softmax, one label an example). 0.95 saves most of the
+            backward passes and updates, and seldom costs accuracy; None learns from all.
         batch_size: 1 trains asynchronously, each thread on one example at a time, without locks;
             more trains in synchronous batches, with the same result for any number of threads.
         threads: number of threads; 0 is all cores.
@@ -75,6 +78,7 @@ class Network:
         optimizer: Optimizer | str = SGD(),  # noqa: B008 - frozen
         schedule: Schedule | str = Cosine(),  # noqa: B008 - frozen
         l2: float = default("l2"),
+        known: float | None = default("known"),
         batch_size: int = default("batch_size"),
         threads: int = default("threads"),
         seed: int = default("seed"),
@@ -85,6 +89,9 @@ class Network:
         self.optimizer: Optimizer = resolve("optimizer", optimizer, OPTIMIZERS)
         self.schedule: Schedule = resolve("schedule", schedule, SCHEDULES)
         self.l2: float = check("l2", l2)
+        self.known: float | None = check("known", known)
+        if self.known is not None and self.loss != "softmax":
+            raise ValueError(f"known needs loss='softmax', got known={known!r}, loss={loss!r}")
         self.batch_size: int = check("batch_size", batch_size)
         self.threads: int = check("threads", threads)
         self.seed: int = check("seed", seed)
@@ -400,7 +407,7 @@ class Network:
     def __repr__(self) -> str:
         lines = [f"Network({self.n_inputs}, ["]
         lines += [f"    {layer!r}," for layer in self.layers]
-        words = ("loss", "optimizer", "schedule", "l2", "batch_size", "threads", "seed")
+        words = ("loss", "optimizer", "schedule", "l2", "known", "batch_size", "threads", "seed")
         settings = ", ".join(f"{word}={getattr(self, word)!r}" for word in words)
         return "\n".join([*lines, f"], {settings})"])
 
@@ -428,6 +435,7 @@ class Network:
             self.schedule,
             loss=self.loss,
             l2=self.l2,
+            known=self.known,
             batch_size=self.batch_size,
             seed=self.seed,
         )

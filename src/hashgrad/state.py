@@ -95,18 +95,18 @@ def checked_counts(name: str, given: Any, n_layers: int) -> ledger.Counts:
     """A file's counts; TypeError or ValueError naming what is wrong with them."""
     if not isinstance(given, dict):
         raise wrong_type(name, "an object", given)
-    check_keys(name, given, ["examples", "layers"])
+    check_keys(name, given, ["examples", "learned", "layers"])
     layers = given["layers"]
     if not isinstance(layers, list) or len(layers) != n_layers:
         raise ValueError(f"{name}.layers must have {n_layers} entries, got {shown(layers)}")
-    _COUNT.check(f"{name}.examples", given["examples"])
+    totals = {key: _COUNT.check(f"{name}.{key}", given[key]) for key in ("examples", "learned")}
     for layer in layers:
         if not isinstance(layer, dict):
             raise wrong_type(f"{name}.layers", "objects", layer)
         check_keys(f"{name}.layers", layer, list(ledger.COUNTERS))
         for key in ledger.COUNTERS:
             _COUNT.check(f"{name}.layers.{key}", layer[key])
-    return {"examples": given["examples"], "layers": [dict(layer) for layer in layers]}
+    return {**totals, "layers": [dict(layer) for layer in layers]}
 
 
 def checked_history(given: Any) -> list[dict[str, Any]]:

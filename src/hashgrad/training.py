@@ -180,6 +180,7 @@ def chunks(
             job.row_weights,
             job.class_weights,
             sample,
+            network.known or 1.0,
         )
         seconds = time.perf_counter() - start
         state.seconds += seconds

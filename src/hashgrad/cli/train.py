@@ -26,7 +26,8 @@ from .saving import save
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
     "hidden", "activation", "loss", "selector", "fraction", "optimizer", "rate", "momentum",
-    "schedule", "warmup", "every", "factor", "floor", "l2", "batch_size", "seed", "alpha", "beta",
+    "schedule", "warmup", "every", "factor", "floor", "l2", "known",
+    "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
     "ranking", "candidates", "rehash", "rehash_every", "rebuild_every",
 )  # fmt: skip
@@ -107,6 +108,7 @@ def train(
     factor: Annotated[float | None, option("factor", TRAINING)] = None,
     floor: Annotated[float | None, option("floor", TRAINING)] = None,
     l2: Annotated[float | None, option("l2", TRAINING)] = None,
+    known: Annotated[float | None, option("known", TRAINING)] = None,
     validation: Annotated[float | None, option("validation", TRAINING)] = None,
     early_stopping: Annotated[int | None, option("early_stopping", TRAINING)] = None,
     class_weight: Annotated[
@@ -189,7 +191,7 @@ class _Plan:
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.task = TASKS.get(given(params, "loss").get("loss", ""))
         self.params = params
-        self.settings = given(params, "l2", "batch_size", "seed")
+        self.settings = given(params, "l2", "known", "batch_size", "seed")
         self.settings["optimizer"] = member(
             OPTIMIZERS,
             "--optimizer",
