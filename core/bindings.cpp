@@ -56,6 +56,8 @@ PyTargets value_targets(In<float, 2> y) {
   return t;
 }
 
+using Row1 = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
 int team_size(int threads) {
   rule(threads >= 0 && threads <= 1024, "threads must be in [0, 1024], got " + std::to_string(threads));
   return threads == 0 ? hardware_threads() : threads;
@@ -324,6 +326,22 @@ void bind_network(nb::module_& m) {
           },
           "batch"_a, "k"_a, "exact"_a = false, "threads"_a = 1)
       .def(
+          "best",
+          [](Network& net, const Row1& x, bool exact) {
+            if (!net.built()) throw std::runtime_error("the hash index is not built yet: call build() or train first");
+            rule(x.shape(0) == net.n_inputs(), "x must have n_inputs = " + std::to_string(net.n_inputs()) +
+                                                   " numbers, got " + std::to_string(x.shape(0)));
+            rule(net.loss() != Loss::kSquared, "the best output needs the loss 'softmax' or 'logistic', got 'squared'");
+            Batch one;
+            one.n_rows = 1;
+            one.n_columns = net.n_inputs();
+            one.dense = x.data();
+            nb::gil_scoped_release release;
+            return net.best(one, exact);
+          },
+          "x"_a.noconvert(), "exact"_a = false)
+      .def("compacted", &Network::compacted, nb::call_guard<nb::gil_scoped_release>())
+      .def(
           "recall",
           [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows) {
             check_ready(net, batch);
@@ -360,6 +378,8 @@ void bind_network(nb::module_& m) {
       .def("tables", &tables)
       .def("memory_bytes", &Network::memory)
       .def_prop_ro("n_parameters", &Network::n_parameters)
+      .def_prop_ro("n_inputs", &Network::n_inputs)
+      .def_prop_ro("n_outputs", &Network::n_outputs)
       .def_prop_ro("built", &Network::built)
       .def_prop_ro("step", &Network::step);
 }

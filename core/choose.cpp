@@ -38,10 +38,10 @@ void choose_largest(const float* z, uint32_t n, uint32_t k, uint64_t salt, Choos
     return;
   }
   if (k == 0) return out.clear();
-  const Cut cut = active().cut(z, n, k);
+  scratch.position.resize(std::max<size_t>(scratch.position.size(), size_t{n} + 16));
+  const Cut cut = active().largest(z, n, k, scratch.position.data());
   if (!cut.known) return choose_by_sorting(z, n, k, scratch.key, out);
-  out.resize(cut.above + cut.equal + 16);
-  out.resize(active().collect(z, n, cut.value, out.data()));
+  out.assign(scratch.position.begin(), scratch.position.begin() + cut.above + cut.equal);
   uint32_t room = k - cut.above;
   if (room == cut.equal) return;
   std::vector<uint32_t>& tie = scratch.tie;  // those that go

@@ -8,6 +8,7 @@ namespace hashgrad {
 
 // Reused: no allocation once warm.
 struct ChooseScratch {
+  std::vector<uint32_t> position;
   std::vector<uint32_t> tie;
   std::vector<uint64_t> key;
 };

@@ -19,11 +19,20 @@ struct Range {
   uint32_t from, to;
 };
 
+// A layer's input as compact weights take it: codes by column, or by entry where weights lie by input.
+struct Codes {
+  std::vector<int8_t> code;
+  std::vector<uint32_t> block;  // of 64 columns, that hold a non-zero
+  float unit = 0.f;             // what a code of 1 stands for
+  int32_t total = 0;            // of the codes
+};
+
 // One example's passage through one layer.
 struct Passage {
   explicit Passage(uint32_t n_outputs) : output(n_outputs + 1) {}
 
   Query query;
+  Codes codes;  // of the input, where the weights are compact
   Proposal proposal;
   ActiveSet active;               // neurons kept; after activation, of a ReLU layer only those above zero
   std::vector<float> activation;  // f(z), before the gain

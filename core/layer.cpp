@@ -52,6 +52,7 @@ Layer::Layer(const Layer& other)
 }
 
 Layer& Layer::operator=(const Layer& other) {
+  code_ = other.code_, code_stride_ = other.code_stride_, unit_ = other.unit_, bias_ = other.bias_;
   weight_ = other.weight_, moment1_ = other.moment1_, moment2_ = other.moment2_, row_square_ = other.row_square_;
   if (index()) *index() = *other.index();
   return *this;
@@ -130,8 +131,9 @@ void Layer::propose(Example& example, Worker& w) const {
   Passage& p = example.passages[number_];
   selector_->propose(example.input_of(number_), spec_.n_outputs, ask_of(example, number_), p.query, w.select,
                      p.proposal, w.counts[number_]);
-  p.proposal.z.resize(stride_of(p.proposal.size(spec_.n_outputs)));
+  p.proposal.z.resize(round_up(p.proposal.size(spec_.n_outputs), 64));
   if (scans(example.ask)) p.proposal.score.resize(stride_of(spec_.n_outputs));
+  if (compact()) encode_input(example.input_of(number_), p.codes);
 }
 
 void Layer::scan(Range own, const Group& group, Worker& w) const {
@@ -147,10 +149,14 @@ void Layer::scan(Range own, const Group& group, Worker& w) const {
 void Layer::nominate(Example& example, Worker& w) const {
   Passage& p = example.passages[number_];
   selector_->nominate(ask_of(example, number_), p.query, w.select, p.proposal);
-  p.proposal.z.resize(stride_of(p.proposal.size(spec_.n_outputs)));
+  p.proposal.z.resize(round_up(p.proposal.size(spec_.n_outputs), 64));
 }
 
 void Layer::evaluate(Range own, const Group& group, size_t first, size_t last) const {
+  if (compact()) {
+    for (size_t e = first; e < last; e++) evaluate_codes(own, group[e].input_of(number_), group[e].passages[number_]);
+    return;
+  }
   const bool together = last - first > 1;
   if (input_major()) {
     const auto to = static_cast<uint32_t>(stride_of(own.to));
@@ -192,18 +198,21 @@ void Layer::evaluate_all(const Row& x, std::vector<float>& z) const {
     active().dot_rows(weight_.data(), stride_, nullptr, spec_.n_outputs, x, z.data());
 }
 
-uint64_t Layer::evaluation_cost(const Row& x, const Proposal& proposal) const {
-  return input_major() ? x.n * stride_ : proposal.size(spec_.n_outputs) * x.cost();
+uint64_t Layer::neuron_cost(const Row& x, const Codes& codes) const {
+  if (input_major()) return compact() ? codes.code.size() : x.n;
+  return compact() ? codes.block.size() * 64 : x.cost();
 }
 
 void Layer::keep(Example& example, bool activates, Worker& w) const {
   Passage& p = example.passages[number_];
   const Row& x = example.input_of(number_);
   Counts& counts = w.counts[number_];
-  const uint64_t evaluated = p.proposal.size(spec_.n_outputs), cost = evaluation_cost(x, p.proposal);
+  const uint64_t each = neuron_cost(x, p.codes), evaluated = p.proposal.size(spec_.n_outputs);
+  // by input, those that fill the last cache line are computed too
+  const uint64_t cost = each * (input_major() ? (compact() ? code_stride_ : stride_) : evaluated);
   selector_->keep(spec_.n_outputs, ask_of(example, number_), w.select, p.proposal, p.active, counts);
   p.n_selected = static_cast<uint32_t>(p.active.id.size());
-  const uint64_t forward = p.n_selected == evaluated ? cost : p.n_selected * (input_major() ? uint64_t{x.n} : x.cost());
+  const uint64_t forward = p.n_selected == evaluated ? cost : p.n_selected * each;
   counts.forward += forward;
   counts.rerank += cost - forward;
   counts.candidates += evaluated;
@@ -252,8 +261,8 @@ void Layer::activate(Passage& passage) const {
 }
 
 size_t Layer::memory() const {
-  return weight_.bytes() + moment1_.bytes() + moment2_.bytes() + row_square_.bytes() +
-         (index() ? index()->memory() : 0);
+  return code_.bytes() + unit_.bytes() + bias_.bytes() + weight_.bytes() + moment1_.bytes() + moment2_.bytes() +
+         row_square_.bytes() + (index() ? index()->memory() : 0);
 }
 
 }  // namespace hashgrad

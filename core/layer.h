@@ -35,8 +35,13 @@ class Layer {
   Layer& operator=(const Layer& other);  // of the same network
   Layer(Layer&&) = default;
 
-  // How weights lie, and how an LSH layer looks up; the optimiser's state must still be zero. The weights stay.
+  // How weights lie, and how an LSH layer looks up. The weights stay; the optimiser's state starts again at zero, and
+  // hashes must be built anew.
   void arrange(Layout layout, Lookup lookup, Code code);
+
+  // Weights to a byte each, for prediction alone: learning is no longer possible.
+  void make_compact();
+  bool compact() const { return !code_.empty(); }
 
   // Forward. The example's passage here is example.passages[the layer's number].
   void propose(Example& example, Worker& w) const;
@@ -91,8 +96,10 @@ class Layer {
   uint32_t first_part(const Member& me) const { return static_cast<uint32_t>(me.first(n_parts_)); }
   uint32_t last_part(const Member& me) const { return static_cast<uint32_t>(me.last(n_parts_)); }
   void allocate();
+  void encode_input(const Row& x, Codes& codes) const;  // layer_compact.cpp
+  void evaluate_codes(Range own, const Row& x, Passage& passage) const;
   void choose_selector();
-  uint64_t evaluation_cost(const Row& x, const Proposal& proposal) const;
+  uint64_t neuron_cost(const Row& x, const Codes& codes) const;              // of evaluating one
   bool by_columns(const Row& x) const { return !input_major() && x.dense; }  // how `towards` is indexed
 
   // layer_learn.cpp
@@ -125,6 +132,10 @@ class Layer {
   Array<float> weight_;             // n_outputs x stride or, input-major, n_columns x stride
   Array<float> moment1_, moment2_;  // element-wise optimisers only
   Array<float> row_square_;         // row-wise Adagrad only
+  Array<uint8_t> code_;             // compact: instead of weights, rows of as many bytes as code_stride_
+  size_t code_stride_ = 0;
+  Array<float> unit_;  // compact: what a code of 1 stands for, of each row
+  Array<float> bias_;  // compact
   std::unique_ptr<Selector> selector_;
 };
 

@@ -44,6 +44,28 @@ Network::Network(uint32_t n_inputs, const std::vector<LayerSpec>& specs, Loss lo
   prediction_ledger_.layers.resize(layers().size());
 }
 
+Network::Network(const Network& other, std::shared_lock<std::shared_mutex>&&)
+    : n_inputs_(other.n_inputs_),
+      model_(other.model_),
+      loss_(other.loss_),
+      optimizer_(other.optimizer_),
+      seed_(other.seed_),
+      built_(other.built_),
+      has_lsh_(other.has_lsh_),
+      frozen_(true),
+      step_(other.step_),
+      rebuilds_(other.rebuilds_),
+      staleness_(other.staleness_) {
+  ledger_.layers.resize(layers().size());
+  prediction_ledger_.layers.resize(layers().size());
+}
+
+std::unique_ptr<Network> Network::compacted() const {
+  std::unique_ptr<Network> network(new Network(*this, std::shared_lock(mutex_)));
+  for (Layer& layer : network->layers()) layer.make_compact();
+  return network;
+}
+
 Ask Network::ask_of(bool training, uint64_t step) const {
   Ask ask;
   ask.training = training;
@@ -61,44 +83,68 @@ void Network::arrange(size_t l, Layout layout, Lookup lookup, Code code) {
   built_ = !has_lsh_;
 }
 
+std::unique_ptr<Network::Walker> Network::borrow() {
+  {
+    const std::lock_guard lock(pool_mutex_);
+    if (!pool_.empty()) {
+      std::unique_ptr<Walker> walker = std::move(pool_.back());
+      pool_.pop_back();
+      return walker;
+    }
+  }
+  return std::make_unique<Walker>(layers(), kSideBySide);
+}
+
+void Network::give_back(std::unique_ptr<Walker> walker, uint64_t n_examples) {
+  const std::lock_guard lock(pool_mutex_);
+  prediction_ledger_.examples += n_examples;
+  for (size_t l = 0; l < layers().size(); l++) {
+    prediction_ledger_.layers[l].add(walker->worker.counts[l]);
+    walker->worker.counts[l] = Counts();
+  }
+  pool_.push_back(std::move(walker));
+}
+
+void Network::answer(const Batch& batch, uint64_t from, size_t n, bool exact, Walker& walker) const {
+  const Group& group = walker.some(n);
+  for (size_t e = 0; e < n; e++) {
+    group[e].input.assign(batch, from + e);
+    group[e].ask = ask_of(false, from + e);
+    group[e].ask.exact = exact;
+  }
+  model_.forward(group, Member(), walker.worker);
+}
+
 void Network::predict(const Batch& batch, bool exact, int threads,
                       const std::function<void(uint64_t, const ActiveSet&)>& take) {
   const std::shared_lock reading(mutex_);
-  const auto n_threads = static_cast<size_t>(threads);
-  std::vector<std::unique_ptr<Walker>> walkers;
-  {
-    const std::lock_guard lock(pool_mutex_);
-    while (walkers.size() < n_threads) {
-      if (pool_.empty()) pool_.push_back(std::make_unique<Walker>(model_.layers(), kSideBySide));
-      walkers.push_back(std::move(pool_.back()));
-      pool_.pop_back();
-    }
-  }
-  const size_t together = std::clamp<size_t>(batch.n_rows / n_threads, 1, kSideBySide);
+  const size_t together = std::clamp<size_t>(batch.n_rows / static_cast<size_t>(threads), 1, kSideBySide);
   std::atomic<size_t> next{0};
   Team team(threads);
-  team.run([&](const Member& me) {
-    Walker& walker = *walkers[static_cast<size_t>(me.index)];
+  team.run([&](const Member&) {
+    std::unique_ptr<Walker> walker = borrow();
+    uint64_t answered = 0;
     for (size_t from = next.fetch_add(together); from < batch.n_rows; from = next.fetch_add(together)) {
-      const Group& group = walker.some(std::min<size_t>(together, batch.n_rows - from));
-      for (size_t e = 0; e < group.size(); e++) {
-        group[e].input.assign(batch, from + e);
-        group[e].ask = ask_of(false, from + e);
-        group[e].ask.exact = exact;
-      }
-      model_.forward(group, Member(), walker.worker);
-      for (size_t e = 0; e < group.size(); e++) take(from + e, group[e].passages.back().active);
+      const size_t n = std::min<size_t>(together, batch.n_rows - from);
+      answer(batch, from, n, exact, *walker);
+      for (size_t e = 0; e < n; e++) take(from + e, walker->group[e].passages.back().active);
+      answered += n;
     }
+    give_back(std::move(walker), answered);
   });
-  const std::lock_guard lock(pool_mutex_);
-  prediction_ledger_.examples += batch.n_rows;
-  for (auto& walker : walkers) {
-    for (size_t l = 0; l < layers().size(); l++) {
-      prediction_ledger_.layers[l].add(walker->worker.counts[l]);
-      walker->worker.counts[l] = Counts();
-    }
-    pool_.push_back(std::move(walker));
-  }
+}
+
+uint32_t Network::best(const Batch& one, bool exact) {
+  one.check(0);
+  const std::shared_lock reading(mutex_);
+  std::unique_ptr<Walker> walker = borrow();
+  answer(one, 0, 1, exact, *walker);
+  if (walker->group[0].passages.back().active.id.empty()) answer(one, 0, 1, true, *walker);  // the tables found none
+  const ActiveSet& active = walker->group[0].passages.back().active;
+  const auto at = std::max_element(active.z.begin(), active.z.begin() + static_cast<long>(active.id.size()));
+  const uint32_t best = active.id[static_cast<size_t>(at - active.z.begin())];
+  give_back(std::move(walker), 1);
+  return best;
 }
 
 void Network::scores(const Batch& batch, bool exact, int threads, float* out) {
@@ -128,6 +174,7 @@ void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int3
 }
 
 std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t> rows) {
+  if (frozen_) throw std::runtime_error("a compact network knows no exact activations");
   const std::shared_lock reading(mutex_);
   std::vector<Recall> result(layers().size(), Recall{0.0, 0.0});
   const auto n = static_cast<double>(rows.size());

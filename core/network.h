@@ -43,6 +43,9 @@ class Network {
   Network(uint32_t n_inputs, const std::vector<LayerSpec>& layers, Loss loss, const OptimizerSpec& optimizer,
           uint64_t seed);
 
+  // The same network for prediction alone, with weights of a byte each.
+  std::unique_ptr<Network> compacted() const;
+
   // Hashes every LSH layer for the first time, with means and subspaces from these rows of the
   // data.
   void build(const Batch& batch, std::span<const uint32_t> sample, int threads);
@@ -53,6 +56,7 @@ class Network {
 
   void scores(const Batch& batch, bool exact, int threads, float* out);  // n_rows x n_outputs
   void topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score);
+  uint32_t best(const Batch& one, bool exact);  // output of one row
   std::vector<Recall> recall(const Batch& batch, std::span<const uint32_t> rows);
 
   // How layer l's weights lie, and how it looks up if it is hashed; before it has trained or is built.
@@ -76,6 +80,7 @@ class Network {
   uint64_t seed() const { return seed_; }
   uint64_t step() const { return step_; }
   bool built() const { return built_; }
+  bool frozen() const { return frozen_; }
   uint64_t rebuilds() const { return rebuilds_; }
   double staleness(size_t layer) const { return staleness_[layer]; }
   uint64_t n_parameters() const;
@@ -86,7 +91,13 @@ class Network {
   std::shared_mutex& mutex() const { return mutex_; }
 
  private:
+  Network(const Network& other, std::shared_lock<std::shared_mutex>&& reading);
+
   Ask ask_of(bool training, uint64_t step) const;
+  struct Walker;
+  std::unique_ptr<Walker> borrow();
+  void give_back(std::unique_ptr<Walker> walker, uint64_t n_examples);
+  void answer(const Batch& batch, uint64_t from, size_t n, bool exact, Walker& walker) const;
   void predict(const Batch& batch, bool exact, int threads,
                const std::function<void(uint64_t, const ActiveSet&)>& take);
 
@@ -130,6 +141,7 @@ class Network {
 
   bool built_ = false;
   bool has_lsh_ = false;
+  bool frozen_ = false;   // compact, for prediction alone
   uint64_t step_ = 0;     // examples seen
   uint64_t updates_ = 0;  // optimiser steps taken
   uint64_t rebuilds_ = 0;

@@ -104,7 +104,7 @@ def test_a_multi_label_prediction_in_blocks_equals_that_in_one(tags, monkeypatch
     X, Y = tags
     net = network(outputs=6, loss="logistic").fit(X, Y, epochs=1)
     whole = net.predict(X).toarray()
-    monkeypatch.setattr("hashgrad.network._BLOCK_SCORES", 50)
+    monkeypatch.setattr("hashgrad.prediction._BLOCK_SCORES", 50)
     assert np.array_equal(net.predict(X).toarray(), whole)
 
 

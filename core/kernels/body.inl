@@ -9,6 +9,7 @@
 
 #include "kernels/block.inl"
 #include "kernels/choose.inl"
+#include "kernels/codes.inl"
 #include "kernels/columns.inl"
 #include "kernels/hash.inl"
 #include "kernels/rows.inl"
@@ -25,11 +26,12 @@ constexpr Kernels kTable = {
     learn_columns,
     {{update<Sgd, false>, update<Momentum, false>, update<Adagrad, false>, update<Adam, false>, update<Sgd, false>},
      {update<Sgd, true>, update<Momentum, true>, update<Adagrad, true>, update<Adam, true>, update<Sgd, true>}},
-    cut,
-    collect,
+    largest,
     project,
     signs,
     hamming,
     similarity,
     quantize,
-    scan};
+    scan,
+    dot_codes,
+    add_codes};

@@ -1,5 +1,5 @@
-// The k-th largest of n numbers. Counting how many lie above a guess is one pass of compares, with no memory
-// written; a few guesses leave so few numbers between them that these can be ranked outright.
+// The k largest of n numbers. Counting how many lie above a guess is one pass of compares, with no memory written; a
+// few guesses leave so few numbers between them that these can be ranked outright.
 
 inline uint32_t count_above(const float* z, uint32_t n, float t) {
   uint32_t count = 0, i = 0;
@@ -21,44 +21,62 @@ inline uint32_t count_above(const float* z, uint32_t n, float t) {
   return count;
 }
 
-// Sums, and largest and smallest numbers, four of each side by side: one would wait for its own last addition.
-struct Spread {
-  float total, squares, top, bottom;
-};
+// How many numbers are above each of three guesses; returns whether any is NaN.
+inline bool count_above_three(const float* z, uint32_t n, const float* guess, uint32_t* above) {
+  uint32_t i = 0, nan = 0;
+  above[0] = above[1] = above[2] = 0;
+#ifdef __AVX512F__
+  const __m512 g0 = _mm512_set1_ps(guess[0]), g1 = _mm512_set1_ps(guess[1]), g2 = _mm512_set1_ps(guess[2]);
+  const __m512i one = _mm512_set1_epi32(1);
+  __m512i c0{}, c1{}, c2{};
+  __mmask16 bad = 0;
+  for (; i + 16 <= n; i += 16) {
+    const __m512 v = _mm512_loadu_ps(z + i);
+    c0 = _mm512_mask_add_epi32(c0, _mm512_cmp_ps_mask(v, g0, _CMP_GT_OQ), c0, one);
+    c1 = _mm512_mask_add_epi32(c1, _mm512_cmp_ps_mask(v, g1, _CMP_GT_OQ), c1, one);
+    c2 = _mm512_mask_add_epi32(c2, _mm512_cmp_ps_mask(v, g2, _CMP_GT_OQ), c2, one);
+    bad = _kor_mask16(bad, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q));
+  }
+  above[0] = static_cast<uint32_t>(_mm512_reduce_add_epi32(c0));
+  above[1] = static_cast<uint32_t>(_mm512_reduce_add_epi32(c1));
+  above[2] = static_cast<uint32_t>(_mm512_reduce_add_epi32(c2));
+  nan = bad;
+#endif
+  uint32_t a0 = 0, a1 = 0, a2 = 0;
+#pragma omp simd reduction(+ : a0, a1, a2, nan)
+  for (uint32_t j = i; j < n; j++) {
+    a0 += z[j] > guess[0] ? 1u : 0u;
+    a1 += z[j] > guess[1] ? 1u : 0u;
+    a2 += z[j] > guess[2] ? 1u : 0u;
+    nan += z[j] != z[j] ? 1u : 0u;
+  }
+  above[0] += a0, above[1] += a1, above[2] += a2;
+  return nan != 0;
+}
 
-inline Spread spread(const float* z, uint32_t n) {
-  constexpr int kLanes = 4;
-  Block total[kLanes] = {}, squares[kLanes] = {}, top[kLanes], bottom[kLanes];
-  for (int l = 0; l < kLanes; l++) top[l] = bottom[l] = Block{} + z[0];
-  uint32_t i = 0;
-  for (; i + 16 * kLanes <= n; i += 16 * kLanes)
-    for (int l = 0; l < kLanes; l++) {
-      const Block v = load(z + i + 16 * l);
-      total[l] += v;
-      squares[l] += v * v;
-      top[l] = v > top[l] ? v : top[l];
-      bottom[l] = v < bottom[l] ? v : bottom[l];
+// Mean and standard deviation, of a sample where there are many numbers.
+inline void estimate(const float* z, uint32_t n, float& mean, float& deviation) {
+  constexpr uint32_t kSample = 512, kRun = 64;
+  float total = 0.f, squares = 0.f;
+  uint32_t seen = 0;
+  const uint32_t step = n > kSample ? n / (kSample / kRun) : kRun;
+  for (uint32_t from = 0; from < n; from += step) {
+    const uint32_t m = from + kRun < n ? kRun : n - from;
+    Block t[4] = {}, s[4] = {};
+    uint32_t i = 0;
+    for (; i + 16 <= m; i += 16) {
+      const Block v = load(z + from + i);
+      t[i / 16] += v;
+      s[i / 16] += v * v;
     }
-  for (int l = 1; l < kLanes; l++) {
-    total[0] += total[l];
-    squares[0] += squares[l];
-    top[0] = top[l] > top[0] ? top[l] : top[0];
-    bottom[0] = bottom[l] < bottom[0] ? bottom[l] : bottom[0];
+    total += sum((t[0] + t[1]) + (t[2] + t[3]));
+    squares += sum((s[0] + s[1]) + (s[2] + s[3]));
+    for (; i < m; i++) total += z[from + i], squares += z[from + i] * z[from + i];
+    seen += m;
   }
-  float most[16], least[16];
-  store(most, top[0]), store(least, bottom[0]);
-  Spread s{sum(total[0]), sum(squares[0]), most[0], least[0]};
-  for (int j = 1; j < 16; j++) {
-    s.top = most[j] > s.top ? most[j] : s.top;
-    s.bottom = least[j] < s.bottom ? least[j] : s.bottom;
-  }
-  for (; i < n; i++) {
-    s.total += z[i];
-    s.squares += z[i] * z[i];
-    s.top = z[i] > s.top ? z[i] : s.top;
-    s.bottom = z[i] < s.bottom ? z[i] : s.bottom;
-  }
-  return s;
+  mean = total / static_cast<float>(seen);
+  const float variance = squares / static_cast<float>(seen) - mean * mean;
+  deviation = variance > 0.f ? __builtin_sqrtf(variance) : 0.f;
 }
 
 // The value that a share `p` of a normal distribution exceeds, in standard deviations (Hastings 1955).
@@ -70,78 +88,14 @@ inline float normal_quantile(float p) {
   return upper ? q : -q;
 }
 
-Cut cut(const float* z, uint32_t n, uint32_t k) {
-  constexpr uint32_t kFew = 48;  // numbers to rank against each other
-  constexpr int kGuesses = 12;   // after which guesses halve the interval
-  const Spread s = spread(z, n);
-  if (!(s.squares <= 3e38f)) return {0.f, 0, 0, false};  // NaN, infinity, or too large to square
-  const float mean = s.total / static_cast<float>(n);
-  const float variance = s.squares / static_cast<float>(n) - mean * mean;
-  const float place = static_cast<float>(k) - 0.5f, log_place = __builtin_logf(place);
-  float guess =
-      mean + normal_quantile(place / static_cast<float>(n)) * __builtin_sqrtf(variance > 0.f ? variance : 0.f);
-
-  // The answer lies in (low, high]: fewer than k numbers are above high, at least k above low, or all n of them at or
-  // above low as long as that is the bottom.
-  float low = s.bottom, high = s.top;
-  uint32_t above_low = n, above_high = 0;
-  bool at_bottom = true;
-  for (int round = 0; above_low - above_high > kFew; round++) {
-    if (!(guess > low && guess < high)) guess = low + 0.5f * (high - low);
-    if (!(guess > low && guess < high)) {  // no number between them: what is left is equal to one or the other
-      if (at_bottom) above_low = count_above(z, n, low);
-      if (above_low >= k) return {high, above_high, above_low - above_high, true};
-      return {low, above_low, n - above_low, true};
-    }
-    const uint32_t above = count_above(z, n, guess);
-    if (above >= k)
-      low = guess, above_low = above, at_bottom = false;
-    else
-      high = guess, above_high = above;
-    float lever = 0.5f;
-    if (round < kGuesses) {  // counts fall off about exponentially in the tail of a distribution
-      const float log_low = __builtin_logf(static_cast<float>(above_low));
-      const float log_high = __builtin_logf(above_high ? static_cast<float>(above_high) : 0.5f);
-      lever = (log_low - log_place) / (log_low - log_high);
-      lever = lever < 0.05f ? 0.05f : lever > 0.95f ? 0.95f : lever;
-    }
-    guess = low + (high - low) * lever;
-  }
-
-  float few[kFew + 16];
-  uint32_t m = 0, i = 0;
-#ifdef __AVX512F__
-  const __m512 least = _mm512_set1_ps(low), most = _mm512_set1_ps(high);
-  for (; i + 16 <= n; i += 16) {
-    const __m512 v = _mm512_loadu_ps(z + i);
-    const __mmask16 over = at_bottom ? 0xffff : _mm512_cmp_ps_mask(v, least, _CMP_GT_OQ);
-    const __mmask16 some = _mm512_mask_cmp_ps_mask(over, v, most, _CMP_LE_OQ);
-    _mm512_storeu_ps(few + m, _mm512_maskz_compress_ps(some, v));
-    m += static_cast<uint32_t>(__builtin_popcount(some));
-  }
-#endif
-  for (; i < n; i++) {
-    few[m] = z[i];
-    m += (at_bottom || z[i] > low) && z[i] <= high;
-  }
-  for (i = m; i < kFew; i++) few[i] = -3.4e38f;  // so that counts run over whole blocks
-  for (uint32_t a = 0; a < m; a++) {
-    const uint32_t above = above_high + count_above(few, kFew, few[a]);
-    if (above >= k) continue;
-    uint32_t equal = 0;
-    for (uint32_t b = 0; b < m; b++) equal += few[b] == few[a];
-    if (above + equal >= k) return {few[a], above, equal, true};
-  }
-  return {0.f, 0, 0, false};  // not reached
-}
-
-uint32_t collect(const float* z, uint32_t n, float from, uint32_t* position) {
+// Positions of all z > from, in order; returns how many. `position` has room for 16 more.
+inline uint32_t collect(const float* z, uint32_t n, float from, uint32_t* position) {
   uint32_t kept = 0, i = 0;
 #ifdef __AVX512F__
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512 least = _mm512_set1_ps(from);
   for (; i + 16 <= n; i += 16) {
-    const __mmask16 some = _mm512_cmp_ps_mask(_mm512_loadu_ps(z + i), least, _CMP_GE_OQ);
+    const __mmask16 some = _mm512_cmp_ps_mask(_mm512_loadu_ps(z + i), least, _CMP_GT_OQ);
     _mm512_storeu_si512(position + kept, _mm512_maskz_compress_epi32(
                                              some, _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(i)))));
     kept += static_cast<uint32_t>(__builtin_popcount(some));
@@ -149,7 +103,99 @@ uint32_t collect(const float* z, uint32_t n, float from, uint32_t* position) {
 #endif
   for (; i < n; i++) {
     position[kept] = i;
-    kept += z[i] >= from;
+    kept += z[i] > from;
   }
   return kept;
+}
+
+constexpr uint32_t kFew = 48;  // numbers to rank against each other
+
+// Of kFew numbers: how many are greater than t.
+inline uint32_t count_few_above(const float* few, float t) {
+#ifdef __AVX512F__
+  const __m512 least = _mm512_set1_ps(t);
+  uint64_t mask = 0;
+  for (uint32_t b = 0; b < kFew / 16; b++)
+    mask |= uint64_t{_mm512_cmp_ps_mask(_mm512_loadu_ps(few + 16 * b), least, _CMP_GT_OQ)} << 16 * b;
+  return static_cast<uint32_t>(__builtin_popcountll(mask));
+#else
+  return count_above(few, kFew, t);
+#endif
+}
+
+Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
+  constexpr int kGuesses = 12;  // after which guesses halve the interval
+  constexpr float kEnd = 3.4e38f;
+  float mean, deviation;
+  estimate(z, n, mean, deviation);
+  if (!(mean - mean == 0.f) || !(deviation <= 1e30f)) return {0.f, 0, 0, false};
+  const float place = static_cast<float>(k) - 0.5f, log_place = __builtin_logf(place);
+  const float quantile = normal_quantile(place / static_cast<float>(n));
+  // So far apart that about kFew numbers lie between the outer ones, and that the estimate's own error does not count.
+  const float density = __builtin_expf(-0.5f * quantile * quantile) * 0.4f;
+  const float reach = 0.4f * static_cast<float>(kFew) / (static_cast<float>(n) * density + 1e-6f);
+  float step = deviation * (n > 512 && reach < 0.15f ? 0.15f : reach) + 1e-30f;
+
+  // The answer lies in (low, high]: fewer than k numbers are above high, at least k above low.
+  float low = -kEnd, high = kEnd, guess = mean + quantile * deviation;
+  uint32_t above_low = n, above_high = 0;
+  const auto learn = [&](float t, uint32_t above) {
+    if (above >= k) {
+      if (t > low) low = t, above_low = above;
+    } else if (t < high) {
+      high = t, above_high = above;
+    }
+  };
+  const float three[3] = {guess - step, guess, guess + step};
+  uint32_t above[3];
+  if (count_above_three(z, n, three, above)) return {0.f, 0, 0, false};  // a NaN
+  for (int g = 0; g < 3; g++) learn(three[g], above[g]);
+
+  for (int round = 0; above_low - above_high > kFew; round++) {
+    if (low == -kEnd || high == kEnd) {  // nothing known on one side yet
+      step *= 3.f;
+      guess = low == -kEnd ? high - step : low + step;
+    } else {  // counts fall off about exponentially in the tail of a distribution
+      float lever = 0.5f;
+      if (round < kGuesses) {
+        const float log_low = __builtin_logf(static_cast<float>(above_low));
+        const float log_high = __builtin_logf(above_high ? static_cast<float>(above_high) : 0.5f);
+        lever = (log_low - log_place) / (log_low - log_high);
+        lever = lever < 0.05f ? 0.05f : lever > 0.95f ? 0.95f : lever;
+      }
+      guess = low + (high - low) * lever;
+    }
+    if (!(guess > low && guess < high)) guess = low + 0.5f * (high - low);
+    if (!(guess > low && guess < high)) guess = 0.5f * low + 0.5f * high;
+    if (!(guess > low && guess < high)) break;  // no number between them: what is left equals high
+    learn(guess, count_above(z, n, guess));
+  }
+
+  const uint32_t found = collect(z, n, low, position);
+  Cut cut{high, above_high, found - above_high, true};
+  if (found - above_high <= kFew) {
+    float few[kFew + 16];
+    uint32_t m = 0;
+    for (uint32_t j = 0; j < found; j++) {
+      const float v = z[position[j]];
+      few[m] = v;
+      m += v <= high;
+    }
+    for (uint32_t j = m; j < kFew; j++) few[j] = -kEnd;  // so that counts run over whole blocks
+    for (uint32_t a = 0; a < m; a++) {
+      cut.value = few[a];
+      cut.above = above_high + count_few_above(few, few[a]);
+      if (cut.above >= k) continue;
+      cut.equal = 0;
+      for (uint32_t b = 0; b < m; b++) cut.equal += few[b] == few[a];
+      if (cut.above + cut.equal >= k) break;
+    }
+  }
+  uint32_t kept = 0;
+  for (uint32_t j = 0; j < found; j++) {
+    const uint32_t i = position[j];
+    position[kept] = i;
+    kept += z[i] >= cut.value;
+  }
+  return cut;
 }

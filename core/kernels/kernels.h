@@ -46,6 +46,14 @@ struct Parts {
   size_t width;  // between the parts of `towards`
 };
 
+// What makes numbers of sums of products of codes: (sum - middle) * unit * units[i] + bias[i].
+struct Scale {
+  int32_t middle;      // kCodeMiddle times the sum of the input's codes
+  float unit;          // of the input's codes
+  const float* units;  // of each neuron's, where weights lie by neuron
+  const float* bias;
+};
+
 struct Kernels {
   const char* name;
 
@@ -76,10 +84,9 @@ struct Kernels {
   // the weights.
   void (*update[2][5])(float* w, float* m, float* v, float a, const Row& x, const Step& step);
 
-  // The k-th largest of z[0..n), 1 <= k <= n.
-  Cut (*cut)(const float* z, uint32_t n, uint32_t k);
-  // Positions of all z >= from, in order; returns how many. `position` has room for 16 more.
-  uint32_t (*collect)(const float* z, uint32_t n, float from, uint32_t* position);
+  // The k-th largest of z[0..n), 1 <= k < n, and the positions of all that are not smaller, in order. `position` has
+  // room for n + 16.
+  Cut (*largest)(const float* z, uint32_t n, uint32_t k, uint32_t* position);
 
   // out[0..width) = sum_e value[e] * p[index[e] * width ..]; width a multiple of 16; index null: 0 .. n-1.
   void (*project)(const float* p, size_t width, const uint32_t* index, const float* value, uint32_t n, float* out);
@@ -97,6 +104,14 @@ struct Kernels {
   // + 12.
   void (*scan)(const uint8_t* code, uint32_t width, uint32_t from, uint32_t to, const int8_t* const* query,
                uint32_t n_queries, float* const* score);
+
+  // Compact weights, codes of neurons (above) by neuron or by input; inputs as codes of queries.
+  // out[r] = the product with row rows[r] over the n_blocks blocks of 64 columns; rows null: 0 .. n-1.
+  void (*dot_codes)(const uint8_t* w, size_t stride, const uint32_t* rows, uint32_t n, const int8_t* x,
+                    const uint32_t* block, uint32_t n_blocks, const Scale& scale, float* out);
+  // out[i] = the product with all inputs of an example for neuron i < n_neurons, a multiple of 64.
+  void (*add_codes)(const uint8_t* w, size_t stride, const uint32_t* index, const int8_t* value, uint32_t n,
+                    uint32_t n_neurons, const Scale& scale, float* out);
 };
 
 // Multiplications that an optimiser spends on one weight (a gradient's outer product included).

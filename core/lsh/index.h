@@ -68,6 +68,8 @@ class LshIndex {
   void mark(uint32_t neuron) { dirty_[neuron] = 1; }
   uint64_t rehash_marked(const Weights& w, Team& team);
 
+  void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
+
   void refill_tables();     // from signatures, in the neurons' order
   void derive(Team& team);  // signatures and tables from loaded sketches
   double staleness(const Weights& w,
