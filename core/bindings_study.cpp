@@ -101,6 +101,7 @@ void bind_study(nb::module_& m) {
   m.def("simd_levels", &simd_levels);
   m.def("set_simd_level", &set_simd_level, "name"_a);
   m.def("hardware_threads", &hardware_threads);
+  m.def("meeting_time", [] { return Team(2).meeting_time(); }, nb::call_guard<nb::gil_scoped_release>());
   m.def("calibrate", &calibrate, nb::call_guard<nb::gil_scoped_release>());
   // Mean numbers of non-zeros and of cache lines that hold some, the bias included, in these rows of x.
   m.def(

@@ -48,6 +48,12 @@ void weights(const std::string& size, size_t bytes, Random& random, std::map<std
   w.fill(0.01f);
   volatile float sink = 0.f;
 
+  const size_t n_lines = w.size() / kBlock;
+  const size_t passes = std::max<size_t>(1, (size_t{1} << 16) / n_lines);
+  cost["stream." + size] = least(static_cast<double>(passes * n_lines), [&] {
+    for (size_t pass = 0; pass < passes; pass++) sink = sink + active().stream(w.data(), w.size());
+  });
+
   constexpr size_t stride = 800;
   const auto rows = static_cast<uint32_t>(w.size() / stride);
   const uint32_t picked = std::min<uint32_t>(rows / 2, 400);
@@ -99,8 +105,9 @@ void weights(const std::string& size, size_t bytes, Random& random, std::map<std
                                   float steps[4] = {1e-6f, 1e-6f, 1e-6f, 1e-6f}, sums[4];
                                   float* to[4] = {sums, sums + 1, sums + 2, sums + 3};
                                   for (uint32_t at = 0; at + 4 <= n_inputs; at += 4) {
-                                    float* row[4];
-                                    for (uint32_t r = 0; r < 4; r++) row[r] = &w[size_t{list[at + r]} * kWide];
+                                    float* row[8];
+                                    for (uint32_t r = 0; r < 8; r++)
+                                      row[r] = &w[size_t{list[std::min(at + r, n_inputs - 1)]} * kWide];
                                     active().learn_columns(row, steps, 4, parts, neurons.data(), value.data(), to);
                                   }
                                   sink = sink + sums[0];
@@ -120,13 +127,7 @@ double codes(size_t bytes) {
 
 double meeting() {
   if (hardware_threads() < 2) return 0.0;
-  constexpr int meetings = 2000;
-  Team team(2);
-  return least(meetings, [&] {
-    team.run([](const Member& me) {
-      for (int i = 0; i < meetings; i++) me.meet();
-    });
-  });
+  return Team(2).meeting_time() * 1e9;
 }
 
 }  // namespace
@@ -174,6 +175,10 @@ std::map<std::string, double> calibrate() {
   cost["row"] = least(64, [&] {
     for (size_t r = 0; r < 64; r++) active().update[0][0](&rows[r * 800], nullptr, nullptr, 1e-6f, short_row, step);
   });
+  Array<float> halves(32);
+  halves.fill(0.5f);
+  volatile float sink = 0.f;
+  cost["product"] = least(160 * 5000.0, [&] { sink = sink + active().products(halves.data(), 5000); });
   cost["meet"] = meeting();
   return cost;
 }

@@ -8,6 +8,7 @@ namespace hashgrad {
 
 // Nanoseconds by name, each the least of several short runs; about a fifth of a second in all. Names end in the size of
 // what was read, where that matters: near (256 KiB), middle (4 MiB), far (64 MiB).
+//   stream.*   a cache line, read in order: what reading takes at least
 //   line.*     a cache line of a neuron's row, times a block of the input
 //   entry.*    an entry of a sparse input, gathered from a neuron's row
 //   step.*     a cache line of a neuron's row, moved along the input
@@ -19,6 +20,7 @@ namespace hashgrad {
 //   project    an entry of an input, projected to 16 coordinates
 //   bucket     a bucket of a hash table, and ten neurons in it
 //   row        what there is to do for a row of weights beside reading it
+//   product    a multiplication and addition, at best
 //   meet       a meeting of two threads (0 where there is one processor)
 std::map<std::string, double> calibrate();
 

@@ -35,7 +35,7 @@ struct Passage {
   Codes codes;  // of the input, where the weights are compact
   Proposal proposal;
   ActiveSet active;               // neurons kept; after activation, of a ReLU layer only those above zero
-  std::vector<float> activation;  // f(z), before the gain
+  std::vector<float> activation;  // f(z), before the gain, where its slope depends on it (tanh and sigmoid)
   std::vector<float> delta;       // d loss / d z of the same neurons
   std::vector<float> towards;     // d loss / d input, in the layer's parts: parts x width, to be summed
   size_t width = 0;               // of one part: the input's entries or, where it is read by blocks, its columns

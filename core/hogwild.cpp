@@ -125,7 +125,7 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
         if (other == me.index) continue;
         posts[static_cast<size_t>(other)]->read(me.index, [&](Example& example, const Rate& rate) {
           heard.list.assign(1, &example);
-          model.repeat(heard, walker.shared, rate, w);
+          model.repeat(heard, rate, w);
         });
       }
       w.counts.swap(walker.twice);
@@ -186,11 +186,13 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
 }
 
 // Copies pay where a cache line takes long from core to core, as it does between sockets or groups of cores; where a
-// virtual machine's cores are, may change at any time.
+// virtual machine's cores are, may change at any time. Only for two: more threads would spend their time on what the
+// others have learned.
 bool Network::works_on_copies(Team& team) const {
-  if (team.size() == 1 || optimizer_.kind != Optimizer::kSgd || optimizer_.l2 > 0.f || memory() > kCopyBytes)
+  if (team.size() != 2 || optimizer_.kind != Optimizer::kSgd || optimizer_.l2 > 0.f || memory() > kCopyBytes)
     return false;
-  return team.meeting_time() > kFarApart;
+  const double seconds = team.meeting_time();
+  return seconds > kFarApart && seconds < Team::kTogether;
 }
 
 }  // namespace hashgrad

@@ -228,35 +228,30 @@ void Layer::keep(Example& example, bool activates, Worker& w) const {
 
 void Layer::activate(Passage& passage) const {
   ActiveSet& set = passage.active;
-  const size_t n = set.id.size();
-  passage.activation.resize(n);
-  uint32_t* index = passage.output.indices(n);
-  float* value = passage.output.values();
-  float* activation = passage.activation.data();
-  size_t kept = 0;
-  if (spec_.activation == Activation::kRelu) {
-    for (size_t k = 0; k < n; k++) {  // at rest: no output, no gradient. A NaN goes on, to be reported at the loss
-      const float z = set.z[k];
-      set.id[kept] = set.id[k];
-      set.z[kept] = activation[kept] = z;
-      if (!set.gain.empty()) set.gain[kept] = set.gain[k];
-      kept += !(z <= 0.f);
+  if (spec_.activation ==
+      Activation::kRelu) {  // at rest: no output, no gradient. A NaN goes on, for the loss to report
+    uint32_t gained = 0;
+    for (size_t k = 0; k < set.gain.size(); k++) {
+      set.gain[gained] = set.gain[k];
+      gained += !(set.z[k] <= 0.f);
     }
+    if (!set.gain.empty()) set.gain.resize(gained);
+    const uint32_t kept = active().positives(set.id.data(), set.z.data(), static_cast<uint32_t>(set.id.size()));
     set.id.resize(kept);
     set.z.resize(kept);
-    if (!set.gain.empty()) set.gain.resize(kept);
-    passage.activation.resize(kept);
-  } else {
-    for (; kept < n; kept++) {
-      const float z = set.z[kept];
-      activation[kept] = spec_.activation == Activation::kTanh      ? std::tanh(z)
-                         : spec_.activation == Activation::kSigmoid ? 1.f / (1.f + std::exp(-z))
-                                                                    : z;
-    }
   }
-  std::copy_n(set.id.begin(), kept, index);
-  for (size_t k = 0; k < kept; k++) value[k] = set.gain_of(k) * activation[k];
-  passage.output.take(static_cast<uint32_t>(kept));
+  const size_t n = set.id.size();
+  std::copy_n(set.id.begin(), n, passage.output.indices(n));
+  float* value = passage.output.values();
+  std::copy_n(set.z.begin(), n, value);
+  if (spec_.activation == Activation::kTanh || spec_.activation == Activation::kSigmoid) {
+    for (size_t k = 0; k < n; k++)
+      value[k] = spec_.activation == Activation::kTanh ? std::tanh(set.z[k]) : 1.f / (1.f + std::exp(-set.z[k]));
+    passage.activation.assign(value, value + n);
+  }
+  if (!set.gain.empty() || set.uniform_gain != 1.f)
+    for (size_t k = 0; k < n; k++) value[k] *= set.gain_of(k);
+  passage.output.take(static_cast<uint32_t>(n));
   passage.output.finish();
 }
 

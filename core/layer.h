@@ -59,8 +59,8 @@ class Layer {
   void learn(const Member& me, const Group& group, const Shared& shared, const Layer* above, const Rate* rate,
              bool at_once, Worker& w);
 
-  // Steps alone, by deltas that are known, as one thread takes them.
-  void repeat(const Group& group, const Shared& shared, const Rate& rate, Worker& w);
+  // The steps of plain SGD alone, for one example whose deltas are known, as one thread takes them.
+  void repeat(const Group& example, const Rate& rate, Worker& w);
 
   // The same for a narrow layer, which is input-major and has one part: members see to their own examples, then to the
   // rows of these inputs.
@@ -105,10 +105,9 @@ class Layer {
   // layer_learn.cpp
   void collect_delta(Range neurons, Example& example, const Layer& above) const;
   void back_rows(const Member& me, const Group& group, Worker& w) const;
-  void step_rows(const Member& me, const Group& group, const Incidence& neurons, const Rate& rate, bool at_once,
-                 Worker& w);
+  void step_rows(const Member& me, const Group& group, const Incidence* neurons, const Rate& rate, Worker& w);
   void update_row(uint32_t i, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
-                  bool at_once, Worker& w);
+                  bool alone, Worker& w);
   Row sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
   float row_factor(uint32_t i, float gradient_norm2, const Rate& rate);

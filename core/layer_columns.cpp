@@ -14,11 +14,11 @@ void Layer::run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, boo
   const bool whole = p.active.id.size() == spec_.n_outputs;
   const Parts cuts{&w.cut[e * (n_parts_ + 1)] + parts.from, parts.to - parts.from, p.width};
   constexpr uint32_t kRows = 4;
-  float *row[kRows], *sums[kRows], step[kRows];
+  float *row[2 * kRows], *sums[kRows], step[kRows];
   for (uint32_t at = from; at < to; at += kRows) {
     const uint32_t n = std::min(kRows, to - at);
+    for (uint32_t r = 0; r < 2 * kRows; r++) row[r] = &weight_[x.index[std::min(at + r, to - 1)] * stride_];
     for (uint32_t r = 0; r < n; r++) {
-      row[r] = &weight_[x.index[at + r] * stride_];
       if (towards) sums[r] = p.towards.data() + parts.from * p.width + at + r;
       if (rate) step[r] = rate->rate * x.value[at + r];
     }

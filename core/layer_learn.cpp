@@ -15,16 +15,14 @@ void Layer::learn(const Member& me, const Group& group, const Shared& shared, co
     learn_columns(me, group, shared.incidences[number_], rate, w);
   } else {
     back_rows(me, group, w);
-    if (rate) step_rows(me, group, shared.incidences[number_ + 1], *rate, at_once, w);
+    if (rate) step_rows(me, group, at_once ? nullptr : &shared.incidences[number_ + 1], *rate, w);
   }
 }
 
-void Layer::repeat(const Group& group, const Shared& shared, const Rate& rate, Worker& w) {
-  if (!input_major()) return step_rows(Member(), group, shared.incidences[number_ + 1], rate, true, w);
-  for (uint32_t e = 0; e < group.size(); e++) {
-    cut_parts({0, n_parts_}, e, group, w);
-    run_columns({0, n_parts_}, e, 0, group[e].input_of(number_).n, false, &rate, group, w);
-  }
+void Layer::repeat(const Group& example, const Rate& rate, Worker& w) {
+  if (!input_major()) return step_rows(Member(), example, nullptr, rate, w);
+  cut_parts({0, n_parts_}, 0, example, w);
+  run_columns({0, n_parts_}, 0, 0, example[0].input_of(number_).n, false, &rate, example, w);
 }
 
 // d loss / d z of some neurons, from what the layer above left in its parts.
@@ -37,10 +35,9 @@ void Layer::collect_delta(Range neurons, Example& example, const Layer& above) c
     const float* g = from.towards.data() + (columns ? p.active.id[k] : k);
     float total = 0.f;
     for (uint32_t part = 0; part < above.n_parts_; part++) total += g[part * from.width];
-    const float a = p.activation[k];
     float slope = 1.f;
-    if (spec_.activation == Activation::kTanh) slope = 1.f - a * a;
-    if (spec_.activation == Activation::kSigmoid) slope = a * (1.f - a);
+    if (spec_.activation == Activation::kTanh) slope = 1.f - p.activation[k] * p.activation[k];
+    if (spec_.activation == Activation::kSigmoid) slope = p.activation[k] * (1.f - p.activation[k]);
     p.delta[k] = slope * p.active.gain_of(k) * total;
   }
 }
@@ -90,19 +87,27 @@ void Layer::back_rows(const Member& me, const Group& group, Worker& w) const {
   }
 }
 
-void Layer::step_rows(const Member& me, const Group& group, const Incidence& neurons, const Rate& rate, bool at_once,
-                      Worker& w) {
+// neurons: those of a batch, turned round; null for an example alone, whose neurons all belong to the one member.
+void Layer::step_rows(const Member& me, const Group& group, const Incidence* neurons, const Rate& rate, Worker& w) {
   if (rate.kind == Optimizer::kRowAdagrad && group.size() == 1) {
     const Row& x = group[0].input_of(number_);
     w.input_norm2 = active().dot(x.value, x.value, x.n);
     w.counts[number_].update += x.n;
   }
-  const Incidence::Share& share = neurons.share(me.index);
-  for (size_t t = 0; t < share.touched.size(); t++) update_row(share.touched[t], share.of(t), group, rate, at_once, w);
+  if (!neurons) {
+    const std::vector<uint32_t>& active = group[0].passages[number_].active.id;
+    for (uint32_t k = 0; k < active.size(); k++) {
+      const Incidence::Entry entry{0, k};
+      update_row(active[k], {&entry, 1}, group, rate, true, w);
+    }
+    return;
+  }
+  const Incidence::Share& share = neurons->share(me.index);
+  for (size_t t = 0; t < share.touched.size(); t++) update_row(share.touched[t], share.of(t), group, rate, false, w);
 }
 
 void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
-                       bool at_once, Worker& w) {
+                       bool alone, Worker& w) {
   Counts& counts = w.counts[number_];
   LshIndex* index = selector_->index();
   const auto passage = [&](const Incidence::Entry& e) -> const Passage& { return group[e.example].passages[number_]; };
@@ -136,7 +141,7 @@ void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, co
   }
   if (!index) return;
   if (!index->incremental()) return index->mark(i);
-  if (at_once) {
+  if (alone) {
     const Incidence::Entry& e = entries[0];
     counts.rehash +=
         index->follow(i, factor * delta(e), passage(e).active.z[e.position] - bias, passage(e).query, w.select.lookup);

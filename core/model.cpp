@@ -51,8 +51,8 @@ bool Model::learn(const Group& group, Shared& shared, const Member& me, const Ra
     if (example->learns) w.learners.list.push_back(example);
   if (w.learners.list.empty()) return true;
   for (size_t l = 0; rate && l <= layers_.size(); l++)
-    if (turns(l)) turn(l, w.learners, shared, me);
-  if (rate && layers_[last].input_major() && turns(last)) me.meet();  // it needs the others' shares at once
+    if (turns(l, at_once)) turn(l, w.learners, shared, me);
+  if (rate && layers_[last].input_major() && turns(last, at_once)) me.meet();  // it needs the others' shares at once
 
   for (size_t l = layers_.size(); l-- > 0;) {
     Layer& layer = layers_[l];
@@ -72,18 +72,16 @@ bool Model::learn(const Group& group, Shared& shared, const Member& me, const Ra
   return true;
 }
 
-void Model::repeat(const Group& group, Shared& shared, const Rate& rate, Worker& w) {
-  const Member alone;
-  for (size_t l = 0; l <= layers_.size(); l++)
-    if (turns(l)) turn(l, group, shared, alone);
-  for (size_t l = layers_.size(); l-- > 0;) layers_[l].repeat(group, shared, rate, w);
+void Model::repeat(const Group& example, const Rate& rate, Worker& w) {
+  for (size_t l = layers_.size(); l-- > 0;) layers_[l].repeat(example, rate, w);
 }
 
 // Whether layer l's inputs (or, beyond the last layer, its outputs) are needed turned round: for its own update, or for
-// that of the layer whose neurons they are.
-bool Model::turns(size_t l) const {
-  return (l > 0 && !layers_[l - 1].input_major()) ||
-         (l < layers_.size() && layers_[l].input_major() && (l > 0 || !plain_));
+// that of the layer whose neurons they are. An example alone seldom needs it: its lists say all there is.
+bool Model::turns(size_t l, bool alone) const {
+  const bool by_neurons = l > 0 && !layers_[l - 1].input_major();
+  const bool by_inputs = l < layers_.size() && layers_[l].input_major();
+  return (by_neurons && !alone) || (by_inputs && (!plain_ || (l > 0 && !alone)));
 }
 
 // Each member turns round those of its own neurons.

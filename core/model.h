@@ -21,7 +21,7 @@ class Model {
   void forward_layer(size_t l, bool activate, const Group& group, const Member& me, Worker& w) const;
   bool learn(const Group& group, Shared& shared, const Member& me, const Rate* rate, bool at_once, Worker& w);
   // The steps that another copy of the model took, for an example that went forward and backward there.
-  void repeat(const Group& group, Shared& shared, const Rate& rate, Worker& w);
+  void repeat(const Group& example, const Rate& rate, Worker& w);
 
   std::vector<Layer>& layers() { return layers_; }
   const std::vector<Layer>& layers() const { return layers_; }
@@ -29,7 +29,7 @@ class Model {
   size_t memory() const;
 
  private:
-  bool turns(size_t l) const;
+  bool turns(size_t l, bool alone) const;
   void turn(size_t l, const Group& group, Shared& shared, const Member& me) const;
   void move_in_tables(Shared& shared, const Member& me);
 

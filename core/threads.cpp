@@ -14,7 +14,10 @@ namespace hashgrad {
 
 namespace {
 
-constexpr int kSpins = 20'000;  // some tens of microseconds: longer than a phase takes if all members run
+// A member that waits spins for a few microseconds, then lets others run on its processor, and sleeps only after some
+// milliseconds: who sleeps at once is never moved to an idle processor, and two members may share one for ever.
+constexpr int kSpins = 200;
+constexpr int kYields = 5'000;
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -42,7 +45,9 @@ void Barrier::wait() {
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
   } else {
-    for (int spin = 0; spin < kSpins && round_.load(std::memory_order_acquire) == round; spin++) pause();
+    const auto alone = [&] { return round_.load(std::memory_order_acquire) == round; };
+    for (int spin = 0; spin < kSpins && alone(); spin++) pause();
+    for (int yield = 0; yield < kYields && alone(); yield++) std::this_thread::yield();
     round_.wait(round, std::memory_order_acquire);
   }
   if (broken_.load(std::memory_order_acquire)) throw Broken{};
@@ -116,16 +121,25 @@ void Team::run(const std::function<void(const Member&)>& work) {
 }
 
 double Team::meeting_time() {
-  constexpr int meetings = 50;
-  double seconds = 0.0;
+  using Clock = std::chrono::steady_clock;
+  constexpr int meetings = 20;
+  constexpr std::chrono::milliseconds patience{5};
+  double least = 1e30;
+  std::atomic<bool> enough{false};
   run([&](const Member& me) {
-    me.meet();
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < meetings; i++) me.meet();
-    if (me.index == 0)
-      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / meetings;
+    for (const auto start = Clock::now(); !enough;) {
+      me.meet();
+      const auto from = Clock::now();
+      for (int k = 0; k < meetings; k++) me.meet();
+      const auto now = Clock::now();
+      if (me.index == 0) {
+        least = std::min(least, std::chrono::duration<double>(now - from).count() / meetings);
+        enough = least < kTogether || now - start > patience;
+      }
+      me.meet();
+    }
   });
-  return seconds;
+  return least;
 }
 
 void Team::each(size_t n, size_t chunk, const std::function<void(int, size_t)>& work) {

@@ -53,8 +53,10 @@ class Team {
   // meet() within.
   void run(const std::function<void(const Member&)>& work);
 
-  // Seconds that a meeting of all members takes now: the cost of a cache line that goes from core to core.
+  // Seconds that a meeting of all members takes now: the cost of a cache line that goes from core to core. More than
+  // kTogether: the members did not run at the same time, though they were given 5 ms to spread out.
   double meeting_time();
+  static constexpr double kTogether = 2e-6;
 
   // Hands items 0 .. n-1 to the members in chunks, whoever is free first: work(member's index, item).
   // The items must not depend on each other; then the result does not depend on the team's size.

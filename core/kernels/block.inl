@@ -54,24 +54,57 @@ void axpy(float* y, float a, const float* x, size_t n) {
   for (; i < n; i++) y[i] += a * x[i];
 }
 
-uint32_t nonzeros(const float* x, uint32_t n, uint32_t* index, float* value) {
-  uint32_t kept = 0, j = 0;
 #ifdef __AVX512F__
+inline __m512i lanes_from(uint32_t i) {
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  for (; j + 16 <= n; j += 16) {
-    const __m512 v = _mm512_loadu_ps(x + j);
+  return _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(i)));
+}
+#endif
+
+Found nonzeros(const float* x, uint32_t n, uint32_t* index, float* value, uint32_t* block, float* copy) {
+  uint32_t kept = 0, blocks = 0;
+  for (uint32_t j = 0; j < n; j += 16) {
+    const uint32_t before = kept;
+#ifdef __AVX512F__
+    const auto inside = static_cast<__mmask16>(n - j < 16 ? (1u << (n - j)) - 1 : 0xffff);
+    const __m512 v = _mm512_maskz_loadu_ps(inside, x + j);
+    _mm512_mask_storeu_ps(copy + j, inside, v);
     const __mmask16 some = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-    if (!some) continue;
-    _mm512_storeu_si512(index + kept, _mm512_maskz_compress_epi32(
-                                          some, _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(j)))));
-    _mm512_storeu_ps(value + kept, _mm512_maskz_compress_ps(some, v));
+    if (some) {
+      _mm512_storeu_si512(index + kept, _mm512_maskz_compress_epi32(some, lanes_from(j)));
+      _mm512_storeu_ps(value + kept, _mm512_maskz_compress_ps(some, v));
+    }
+    kept += static_cast<uint32_t>(__builtin_popcount(some));
+#else
+    for (uint32_t i = j; i < n && i < j + 16; i++) {  // written before it is known whether to keep it
+      index[kept] = i;
+      value[kept] = copy[i] = x[i];
+      kept += x[i] != 0.f;
+    }
+#endif
+    block[blocks] = j / 16;
+    blocks += kept > before;
+  }
+  return {kept, blocks};
+}
+
+uint32_t positives(uint32_t* id, float* z, uint32_t n) {
+  uint32_t kept = 0, k = 0;
+#ifdef __AVX512F__
+  for (; k + 16 <= n; k += 16) {
+    const __m512 v = _mm512_loadu_ps(z + k);
+    const __m512i i = _mm512_loadu_si512(id + k);
+    const __mmask16 some = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NLE_UQ);
+    _mm512_storeu_ps(z + kept, _mm512_maskz_compress_ps(some, v));
+    _mm512_storeu_si512(id + kept, _mm512_maskz_compress_epi32(some, i));
     kept += static_cast<uint32_t>(__builtin_popcount(some));
   }
 #endif
-  for (; j < n; j++) {  // written before it is known whether to keep it
-    index[kept] = j;
-    value[kept] = x[j];
-    kept += x[j] != 0.f;
+  for (; k < n; k++) {
+    const float v = z[k];
+    id[kept] = id[k];
+    z[kept] = v;
+    kept += !(v <= 0.f);
   }
   return kept;
 }

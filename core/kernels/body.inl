@@ -12,6 +12,7 @@
 #include "kernels/codes.inl"
 #include "kernels/columns.inl"
 #include "kernels/hash.inl"
+#include "kernels/limits.inl"
 #include "kernels/rows.inl"
 #include "kernels/update.inl"
 
@@ -20,6 +21,7 @@ constexpr Kernels kTable = {
     axpy,
     dot,
     nonzeros,
+    positives,
     dot_rows,
     add_rows,
     add_columns,
@@ -34,4 +36,6 @@ constexpr Kernels kTable = {
     quantize,
     scan,
     dot_codes,
-    add_codes};
+    add_codes,
+    stream,
+    products};

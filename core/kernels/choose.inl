@@ -92,12 +92,10 @@ inline float normal_quantile(float p) {
 inline uint32_t collect(const float* z, uint32_t n, float from, uint32_t* position) {
   uint32_t kept = 0, i = 0;
 #ifdef __AVX512F__
-  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512 least = _mm512_set1_ps(from);
   for (; i + 16 <= n; i += 16) {
     const __mmask16 some = _mm512_cmp_ps_mask(_mm512_loadu_ps(z + i), least, _CMP_GT_OQ);
-    _mm512_storeu_si512(position + kept, _mm512_maskz_compress_epi32(
-                                             some, _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(i)))));
+    _mm512_storeu_si512(position + kept, _mm512_maskz_compress_epi32(some, lanes_from(i)));
     kept += static_cast<uint32_t>(__builtin_popcount(some));
   }
 #endif

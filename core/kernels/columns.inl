@@ -20,7 +20,8 @@ void add_columns(const float* w, size_t stride, const Row& x, uint32_t n, float*
 }
 
 // kRows input rows against one example's neurons, which all rows share: what each index and value costs to read is
-// paid once, and the sums do not wait for each other.
+// paid once, and the sums do not wait for each other. The four rows that come next are asked for in time, to be
+// written: another thread's core may have them.
 template <int kRows, bool kTowards, bool kMove>
 inline void rows_by_entries(float* const* row, const float* step, const Parts& parts, const uint32_t* index,
                             const float* value, float* const* towards) {
@@ -33,6 +34,7 @@ inline void rows_by_entries(float* const* row, const float* step, const Parts& p
         const float w = row[r][i];
         if constexpr (kTowards) s[r] += w * v;
         if constexpr (kMove) row[r][i] = w - step[r] * v;
+        if constexpr (kMove && kRows == 4) __builtin_prefetch(row[4 + r] + i, 1);
       }
     }
     if constexpr (kTowards)

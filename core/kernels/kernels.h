@@ -33,6 +33,11 @@ struct Cut {
   bool known;
 };
 
+// Non-zeros, and blocks of 16 that hold some.
+struct Found {
+  uint32_t n, n_blocks;
+};
+
 // Codes of neurons are bytes, 1 .. 255, of which 128 stands for zero: that adds the same to all neurons' products with
 // a query, and ranks none before another. Codes of queries are -63 .. 63, so that two products fit 16 bits on
 // processors without an instruction for four.
@@ -60,8 +65,11 @@ struct Kernels {
   // y[0..n) += a * x[0..n)
   void (*axpy)(float* y, float a, const float* x, size_t n);
   float (*dot)(const float* a, const float* b, size_t n);
-  // index, value: the non-zeros of x[0..n), in order; returns how many. Both have room for n + 16.
-  uint32_t (*nonzeros)(const float* x, uint32_t n, uint32_t* index, float* value);
+  // The non-zeros of x[0..n), in order, and the blocks of 16 that hold some; and x itself. Index and value have room
+  // for n + 16, the others for n.
+  Found (*nonzeros)(const float* x, uint32_t n, uint32_t* index, float* value, uint32_t* block, float* copy);
+  // Of n neurons those whose z is above zero or NaN, in place; returns how many.
+  uint32_t (*positives)(uint32_t* id, float* z, uint32_t n);
 
   // Neuron-major weights.
   // out[r] = w[rows[r]] . x for r < n; rows null means 0 .. n-1. w: rows of `stride` floats.
@@ -76,7 +84,8 @@ struct Kernels {
   void (*add_columns)(const float* w, size_t stride, const Row& x, uint32_t n, float* z);
   // n <= 4 rows, one for each of an example's inputs, and its neurons `index` with their deltas `value` (index null:
   // all neurons, value[neuron] in whole blocks): per part and row, towards[r][part * width] = sum of row[r][i] * value,
-  // and then row[r][i] -= step[r] * value. Either is left out where `towards` or `step` is null.
+  // and then row[r][i] -= step[r] * value. Either is left out where `towards` or `step` is null. row[4..8): the rows
+  // that come next.
   void (*learn_columns)(float* const* row, const float* step, uint32_t n, const Parts& parts, const uint32_t* index,
                         const float* value, float* const* towards);
 
@@ -112,6 +121,11 @@ struct Kernels {
   // out[i] = the product with all inputs of an example for neuron i < n_neurons, a multiple of 64.
   void (*add_codes)(const uint8_t* w, size_t stride, const uint32_t* index, const int8_t* value, uint32_t n,
                     uint32_t n_neurons, const Scale& scale, float* out);
+
+  // Limits of the machine. The sum of x[0..n), n a multiple of 128: nothing but reading in order.
+  float (*stream)(const float* x, size_t n);
+  // 160 multiplications and additions a round: nothing but these. x: 32 numbers.
+  float (*products)(const float* x, size_t rounds);
 };
 
 // Multiplications that an optimiser spends on one weight (a gradient's outer product included).

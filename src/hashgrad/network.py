@@ -200,6 +200,18 @@ class Network(Predicts):
             **settings,
         )
 
+    def arrangement(self) -> list[dict[str, str]]:
+        """How each layer is computed: `layout`, `lookup` and `code`, by choice or as planned.
+
+        Settled when training begins, and saved with the network; see `hashgrad.planning`.
+        """
+        return list(self._core.arrangement())
+
+    @property
+    def built(self) -> bool:
+        """Whether hashed layers have their hashes, so that the network can predict."""
+        return bool(self._core.built)
+
     def compact(self) -> Predictor:
         """A copy for prediction alone, with weights of a byte each.
 

@@ -100,11 +100,16 @@ def plan(
     for number, layer in enumerate(layers):
         ways = _ways(layer, inputs, number == 0, plain, turnable, machine)
         planned.append(sorted(ways, key=lambda way: way.nanoseconds))
-        active = layer.selector.kept(layer.n)
-        if layer.activation == "relu" and active == layer.n:
-            active //= 2
-        inputs = Inputs.spread(layer.n, active)
+        inputs = outputs_of(layer)
     return planned
+
+
+def outputs_of(layer: Dense) -> Inputs:
+    """What a layer hands to the next, of a layer with all its neurons about half at zero."""
+    active = layer.selector.kept(layer.n)
+    if layer.activation == "relu" and active == layer.n:
+        active //= 2
+    return Inputs.spread(layer.n, active)
 
 
 def _ways(

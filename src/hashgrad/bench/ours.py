@@ -1,0 +1,143 @@
+"""Runs of hashgrad, by the interface that users have."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import hashgrad
+from hashgrad import LSH, SGD, Dense, Linear, Network
+
+from .data import load
+
+Settings = Mapping[str, Any]
+
+
+def network(
+    n_inputs: int, n_outputs: int, hidden: list[int], threads: int, seed: int, how: Settings
+) -> Network:
+    """The network of a run.
+
+    Args:
+        n_inputs: columns of the data.
+        n_outputs: classes.
+        hidden: sizes of the hidden layers.
+        threads: threads.
+        seed: of everything random.
+        how: `kept` neurons of each layer (one number, or one a layer), and perhaps `candidates`,
+            `rate`, `known`, `batch_size`, `layouts` (one a layer).
+    """
+    kept = how["kept"] if isinstance(how["kept"], list) else [how["kept"]] * len(hidden)
+    layouts = how.get("layouts") or ["auto"] * len(hidden)
+    layers = [
+        Dense(n, active=LSH(k / n, candidates=how.get("candidates")), layout=layout)
+        for n, k, layout in zip(hidden, kept, layouts, strict=True)
+    ]
+    return Network(
+        n_inputs,
+        [*layers, Dense(n_outputs)],
+        optimizer=SGD(how.get("rate", 0.03)),
+        schedule=Linear(warmup=how.get("warmup", 0.0)),
+        known=how.get("known"),
+        batch_size=how.get("batch_size", 1),
+        threads=threads,
+        seed=seed,
+    )
+
+
+def training(
+    data: str, hidden: list[int], how: Settings, seed: int, threads: int
+) -> dict[str, Any]:
+    """Train, and judge after every epoch; the clock runs over the whole of `fit`, judging aside.
+
+    Returns:
+        `points`: seconds and test accuracy after each epoch; what it cost, and how it was computed.
+    """
+    x, y, x_test, y_test = load(data)
+    net = network(x.shape[1], int(y.max()) + 1, hidden, threads, seed, how)
+    points: list[tuple[float, float]] = []
+    judging = 0.0
+
+    def judge(record: dict[str, Any]) -> None:
+        nonlocal judging
+        now = time.perf_counter()
+        points.append((now - start - judging, net.evaluate(x_test, y_test)["accuracy"]))
+        judging += time.perf_counter() - now
+
+    start = time.perf_counter()
+    net.fit(x, y, epochs=how.get("epochs", 1), callbacks=[judge])
+    report = net.report().to_dict()
+    return {
+        "points": points,
+        "multiplications_fraction": report["multiplications_fraction"],
+        "learned_fraction": report["learned_fraction"],
+        "selection_recall": net.history[-1]["selection_recall"],
+        "arrangement": net.arrangement(),
+    }
+
+
+def cost(
+    data: str, hidden: list[int], how: Settings, seed: int, threads: int, rows: int = 60000
+) -> dict[str, Any]:
+    """Seconds of training for one example, once the network is warm, and what bounds them.
+
+    Two passes over the first `rows` rows; the clock is the history's, of the second.
+    """
+    x, y, _, _ = load(data)
+    x, y = x[:rows], y[:rows]
+    net = network(x.shape[1], int(y.max()) + 1, hidden, threads, seed, how)
+    net.fit(x, y, epochs=2)
+    seconds = net.history[1]["seconds"] - net.history[0]["seconds"]
+    return {
+        "seconds": seconds / len(x),
+        "multiplications": net.history[1]["multiplications"],
+        "examples": len(x),
+        "floor": floor(net, x),
+        "arrangement": net.arrangement(),
+        "meeting": hashgrad.calibration.meeting() if threads > 1 else None,
+    }
+
+
+def floor(net: Network, x: Any) -> dict[str, dict[str, float]]:
+    """Bytes, multiplications and the least time of each phase of one training example."""
+    from hashgrad.floors import of_example
+
+    return {phase: dict(vars(cost)) for phase, cost in of_example(net, x).items()}
+
+
+def train_and_save(
+    data: str, hidden: list[int], how: Settings, seed: int, threads: int, path: str
+) -> dict[str, Any]:
+    """Train a network and save it, for the latency of its compact copy."""
+    x, y, x_test, y_test = load(data)
+    net = network(x.shape[1], int(y.max()) + 1, hidden, threads, seed, how)
+    net.fit(x, y, epochs=how.get("epochs", 1))
+    net.save(path)
+    return {"accuracy": net.evaluate(x_test, y_test)["accuracy"]}
+
+
+def latency(data: str, path: str, rows: int, threads: int) -> dict[str, Any]:
+    """Median seconds of single predictions, of the network and of its compact copy."""
+    _, _, x_test, y_test = load(data)
+    net = hashgrad.load(path, threads=threads)
+    found = {}
+    for name, model in (("float32", net), ("compact", net.compact())):
+        each = [np.ascontiguousarray(row) for row in x_test[:rows]]
+        for row in each[: rows // 10]:
+            model.predict_one(row)
+        times = []
+        for row in each:
+            start = time.perf_counter()
+            model.predict_one(row)
+            times.append(time.perf_counter() - start)
+        answers = model.predict(x_test)
+        found[name] = {
+            "seconds": statistics.median(times),
+            "accuracy": float((answers == y_test).mean()),
+            "bytes": model.memory_bytes,
+        }
+    return found

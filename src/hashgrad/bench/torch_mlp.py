@@ -1,0 +1,189 @@
+"""Runs of the same dense network in PyTorch."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .data import load
+
+Settings = Mapping[str, Any]
+
+
+def torch(threads: int) -> Any:
+    """The package, set to so many threads.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; the message says how to get it.
+    """
+    try:
+        import torch as package
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("the peer needs PyTorch: pip install 'hashgrad[bench]'") from None
+    package.set_num_threads(threads)
+    return package
+
+
+class Training:
+    """One training run, step by step.
+
+    Args:
+        data: a named set.
+        hidden: sizes of the hidden layers.
+        how: `batch`, `optimizer` (adam or sgd, with momentum 0.9), `rate`, `epochs` (a fraction is
+            allowed), `bf16` (autocast), `compile`; the rate falls linearly to zero, and the
+            optimizer is fused.
+        seed: of the weights and the order.
+        threads: threads.
+    """
+
+    def __init__(
+        self, data: str, hidden: list[int], how: Settings, seed: int, threads: int
+    ) -> None:
+        self.torch = package = torch(threads)
+        package.manual_seed(seed)
+        self.x, self.y, self.x_test, self.y_test = map(package.from_numpy, load(data))
+        self.how = how
+        sizes = [self.x.shape[1], *hidden, int(self.y.max()) + 1]
+        parts: list[Any] = []
+        for n, m in itertools.pairwise(sizes):
+            parts += [package.nn.Linear(n, m), package.nn.ReLU()]
+        self.model = package.nn.Sequential(*parts[:-1])
+        self.optimizer = (
+            package.optim.Adam(self.model.parameters(), lr=how["rate"], fused=True)
+            if how["optimizer"] == "adam"
+            else package.optim.SGD(
+                self.model.parameters(), lr=how["rate"], momentum=0.9, fused=True
+            )
+        )
+        self.n_steps = round(how["epochs"] * len(self.x) / how["batch"])
+        self.schedule = package.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: max(0.0, 1 - step / self.n_steps)
+        )
+        self.gradients: Callable[[Any, Any], None] = self._gradients
+        if how.get("compile"):
+            compiled = package.compile(self._loss)
+            self.gradients = lambda x, y: compiled(x, y).backward()
+            self.gradients(self.x[: how["batch"]], self.y[: how["batch"]])  # compiles; not timed
+            self.optimizer.zero_grad()
+
+    def _loss(self, x: Any, y: Any) -> Any:
+        with self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.how["bf16"]):
+            return self.torch.nn.functional.cross_entropy(self.model(x), y)
+
+    def _gradients(self, x: Any, y: Any) -> None:
+        self._loss(x, y).backward()
+
+    def accuracy(self, model: Any = None) -> float:
+        """On the test rows, in the precision of training."""
+        package, model, right = self.torch, model or self.model, 0
+        with (
+            package.inference_mode(),
+            package.autocast("cpu", package.bfloat16, enabled=self.how["bf16"]),
+        ):
+            for at in range(0, len(self.x_test), 1000):
+                best = model(self.x_test[at : at + 1000]).argmax(1)
+                right += int((best == self.y_test[at : at + 1000]).sum())
+        return right / len(self.x_test)
+
+    def run(self, judged: int, most_seconds: float = 1e9) -> list[tuple[float, float]]:
+        """Train to the end; judge `judged` times an epoch, the clock stopped meanwhile."""
+        batch, n = self.how["batch"], len(self.x)
+        steps_an_epoch = n // batch + (n % batch > 0)
+        points: list[tuple[float, float]] = []
+        seconds, step = 0.0, 0
+        while step < self.n_steps and seconds < most_seconds:
+            start = time.perf_counter()
+            order = self.torch.randperm(n)
+            for number in range(min(steps_an_epoch, self.n_steps - step)):
+                rows = order[number * batch : (number + 1) * batch]
+                self.optimizer.zero_grad()
+                self.gradients(self.x[rows], self.y[rows])
+                self.optimizer.step()
+                self.schedule.step()
+                step += 1
+                if step == self.n_steps or step * judged % steps_an_epoch < judged:
+                    seconds += time.perf_counter() - start
+                    points.append((seconds, self.accuracy()))
+                    start = time.perf_counter()
+            seconds += time.perf_counter() - start
+        return points
+
+
+def training(
+    data: str, hidden: list[int], how: Settings, seed: int, threads: int, judged: int = 4
+) -> dict[str, Any]:
+    """Train, and judge four times an epoch; the clock runs over the training loop alone.
+
+    Returns:
+        `points`: seconds and test accuracy.
+    """
+    return {"points": Training(data, hidden, how, seed, threads).run(judged)}
+
+
+def search(
+    data: str, hidden: list[int], trials: list[Settings], seed: int, threads: int, seconds: float
+) -> list[dict[str, Any]]:
+    """Many trainings in one process, each stopped after so many seconds."""
+    found = []
+    for how in trials:
+        run = Training(data, hidden, how, seed, threads)
+        start = time.perf_counter()
+        points = run.run(4, seconds)
+        spent = points[-1][0] if points else time.perf_counter() - start
+        share = min(1.0, len(points) / max(1.0, 4 * how["epochs"]))
+        found.append({**how, "points": points, "examples_per_second": share * how["epochs"]
+                      * len(run.x) / max(spent, 1e-9)})  # fmt: skip
+    return found
+
+
+def train_and_save(
+    data: str, hidden: list[int], how: Settings, seed: int, threads: int, path: str
+) -> dict[str, Any]:
+    """Train the network and save its weights, for latencies."""
+    run = Training(data, hidden, how, seed, threads)
+    points = run.run(1)
+    run.torch.save(run.model.state_dict(), path)
+    return {"accuracy": points[-1][1]}
+
+
+def latency(data: str, hidden: list[int], path: str, rows: int, threads: int) -> dict[str, Any]:
+    """Median seconds of single predictions in inference mode, as float32, bfloat16 and int8."""
+    how = {"batch": 1, "optimizer": "sgd", "rate": 0.0, "epochs": 0, "bf16": False}
+    run = Training(data, hidden, how, 0, threads)
+    package = run.torch
+    run.model.load_state_dict(package.load(path))
+    run.model.eval()
+    found = {}
+    for name in ("float32", "bfloat16", "int8"):
+        model, dtype = copy.deepcopy(run.model), package.float32
+        if name == "bfloat16":
+            model, dtype = model.to(package.bfloat16), package.bfloat16
+        if name == "int8":
+            model = _quantized(package, model)
+        each = [run.x_test[row : row + 1].to(dtype) for row in range(rows)]
+        times = []
+        with package.inference_mode():
+            for row in each[: rows // 10]:
+                int(model(row).argmax())
+            for row in each:
+                start = time.perf_counter()
+                int(model(row).argmax())
+                times.append(time.perf_counter() - start)
+            right = (model(run.x_test.to(dtype)).argmax(1) == run.y_test).float().mean()
+        found[name] = {"seconds": statistics.median(times), "accuracy": float(right)}
+    return found
+
+
+def _quantized(package: Any, model: Any) -> Any:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this interface will move to another package
+        return package.ao.quantization.quantize_dynamic(
+            model, {package.nn.Linear}, dtype=package.qint8
+        )
