@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,14 +134,19 @@ def load(path: Path) -> Machine:
 
 def cache_file() -> Path:
     """The file in the user's cache that holds this processor's costs."""
-    text = f"{_processor()} {_core.simd_level()} {_core.hardware_threads()} {sorted(REFERENCE)}"
+    text = f"{processor()} {_core.simd_level()} {_core.hardware_threads()} {sorted(REFERENCE)}"
     name = f"calibration-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     return Path(platformdirs.user_cache_dir("hashgrad"), name)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's own name, as far as the system tells it.
+
+    >>> len(processor()) > 0
+    True
+    """
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
-                return line
-    return ""
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

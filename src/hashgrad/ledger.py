@@ -158,9 +158,10 @@ def report(network: Network) -> Report:
     counts, dense = network._counts(), network._dense_reference()
     summary = describe(counts, network.layers, dense)
     records = [record["layers"] for record in network.history if not record.get("partial")]
-    for number, tables in enumerate(network._core.tables()):
+    ways = network.arrangement()
+    for number, (tables, way) in enumerate(zip(network._core.tables(), ways, strict=True)):
         layer = summary["layers"][number]
-        layer.update(describe_tables(tables))
+        layer.update({**way, **describe_tables(tables)})
         if records:
             layer.update({key: records[-1][number].get(key) for key in ("recall", "gain")})
     sizes = "-".join(str(n) for n in (network.n_inputs, *(layer.n for layer in network.layers)))
@@ -199,9 +200,10 @@ class Report:
     __repr__ = __str__
 
     def _layers(self) -> str:
-        head = ("layer", "neurons", "selector", "kept", "candidates", "recall", "gain", "stale")
+        head = ("layer", "neurons", "selector", "weights by", "lookup")
+        quality = ("kept", "candidates", "recall", "gain", "stale")
         loads_head = ("buckets mean/max", "empty", "overflow")
-        rows: list[tuple[str, ...]] = [(*head, *loads_head)]
+        rows: list[tuple[str, ...]] = [(*head, *quality, *loads_head)]
         for number, layer in enumerate(self.summary["layers"], start=1):
             loads = layer.get("bucket_loads")
             rows.append(
@@ -209,6 +211,8 @@ class Report:
                     str(number),
                     f"{layer['neurons']:,}",
                     layer["selector"],
+                    layer["layout"],
+                    layer["lookup"],
                     f"{layer['active_fraction']:.2%}",
                     f"{layer['candidates']:.1f}",
                     _number(layer.get("recall"), "{:.3f}"),

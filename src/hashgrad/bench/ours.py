@@ -29,13 +29,18 @@ def network(
         threads: threads.
         seed: of everything random.
         how: `kept` neurons of each layer (one number, or one a layer), and perhaps `candidates`,
-            `rate`, `known`, `batch_size`, `layouts` (one a layer).
+            `rate`, `known`, `batch_size`, `layouts` and `lookups` (one a layer).
     """
     kept = how["kept"] if isinstance(how["kept"], list) else [how["kept"]] * len(hidden)
     layouts = how.get("layouts") or ["auto"] * len(hidden)
+    lookups = how.get("lookups") or ["auto"] * len(hidden)
     layers = [
-        Dense(n, active=LSH(k / n, candidates=how.get("candidates")), layout=layout)
-        for n, k, layout in zip(hidden, kept, layouts, strict=True)
+        Dense(
+            n,
+            active=LSH(k / n, candidates=how.get("candidates"), lookup=lookup),
+            layout=layout,
+        )
+        for n, k, layout, lookup in zip(hidden, kept, layouts, lookups, strict=True)
     ]
     return Network(
         n_inputs,

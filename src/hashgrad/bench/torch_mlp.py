@@ -47,7 +47,7 @@ class Training:
         self.torch = package = torch(threads)
         package.manual_seed(seed)
         self.x, self.y, self.x_test, self.y_test = map(package.from_numpy, load(data))
-        self.how = how
+        self.how, self.batch = how, min(how["batch"], len(self.x))
         sizes = [self.x.shape[1], *hidden, int(self.y.max()) + 1]
         parts: list[Any] = []
         for n, m in itertools.pairwise(sizes):
@@ -60,16 +60,19 @@ class Training:
                 self.model.parameters(), lr=how["rate"], momentum=0.9, fused=True
             )
         )
-        self.n_steps = round(how["epochs"] * len(self.x) / how["batch"])
+        self.steps_an_epoch = len(self.x) // self.batch
+        self.n_steps = max(1, round(how["epochs"] * self.steps_an_epoch))
         self.schedule = package.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: max(0.0, 1 - step / self.n_steps)
         )
         self.gradients: Callable[[Any, Any], None] = self._gradients
         if how.get("compile"):
+            package.compiler.reset()
             compiled = package.compile(self._loss)
             self.gradients = lambda x, y: compiled(x, y).backward()
-            self.gradients(self.x[: how["batch"]], self.y[: how["batch"]])  # compiles; not timed
-            self.optimizer.zero_grad()
+        # The first use compiles, allocates and wakes threads; it is not timed.
+        self.gradients(self.x[: self.batch], self.y[: self.batch])
+        self.optimizer.zero_grad()
 
     def _loss(self, x: Any, y: Any) -> Any:
         with self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.how["bf16"]):
@@ -78,39 +81,49 @@ class Training:
     def _gradients(self, x: Any, y: Any) -> None:
         self._loss(x, y).backward()
 
-    def accuracy(self, model: Any = None) -> float:
+    def accuracy(self) -> float:
         """On the test rows, in the precision of training."""
-        package, model, right = self.torch, model or self.model, 0
+        package, right = self.torch, 0
         with (
             package.inference_mode(),
             package.autocast("cpu", package.bfloat16, enabled=self.how["bf16"]),
         ):
             for at in range(0, len(self.x_test), 1000):
-                best = model(self.x_test[at : at + 1000]).argmax(1)
+                best = self.model(self.x_test[at : at + 1000]).argmax(1)
                 right += int((best == self.y_test[at : at + 1000]).sum())
         return right / len(self.x_test)
 
-    def run(self, judged: int, most_seconds: float = 1e9) -> list[tuple[float, float]]:
-        """Train to the end; judge `judged` times an epoch, the clock stopped meanwhile."""
-        batch, n = self.how["batch"], len(self.x)
-        steps_an_epoch = n // batch + (n % batch > 0)
+    def step(self, rows: Any) -> None:
+        """Learn from one batch."""
+        self.optimizer.zero_grad()
+        self.gradients(self.x[rows], self.y[rows])
+        self.optimizer.step()
+        self.schedule.step()
+
+    def run(
+        self, judged: int, seconds: float = 1e9, target: float = 2.0
+    ) -> list[tuple[float, float]]:
+        """Train to the end, and judge `judged` times an epoch with the clock stopped.
+
+        Ends early after so many `seconds` of training, or once the accuracy is `target`.
+
+        Returns:
+            Seconds and test accuracy of each time it was judged.
+        """
         points: list[tuple[float, float]] = []
-        seconds, step = 0.0, 0
-        while step < self.n_steps and seconds < most_seconds:
-            start = time.perf_counter()
-            order = self.torch.randperm(n)
-            for number in range(min(steps_an_epoch, self.n_steps - step)):
-                rows = order[number * batch : (number + 1) * batch]
-                self.optimizer.zero_grad()
-                self.gradients(self.x[rows], self.y[rows])
-                self.optimizer.step()
-                self.schedule.step()
-                step += 1
-                if step == self.n_steps or step * judged % steps_an_epoch < judged:
-                    seconds += time.perf_counter() - start
-                    points.append((seconds, self.accuracy()))
-                    start = time.perf_counter()
-            seconds += time.perf_counter() - start
+        spent, number = 0.0, 0
+        start = time.perf_counter()
+        for step in range(1, self.n_steps + 1):
+            number = (step - 1) % self.steps_an_epoch
+            if number == 0:
+                order = self.torch.randperm(len(self.x))
+            self.step(order[number * self.batch : (number + 1) * self.batch])
+            if step == self.n_steps or step * judged % self.steps_an_epoch < judged:
+                spent += time.perf_counter() - start
+                points.append((spent, self.accuracy()))
+                if spent > seconds or points[-1][1] >= target:
+                    break
+                start = time.perf_counter()
         return points
 
 
@@ -125,19 +138,49 @@ def training(
     return {"points": Training(data, hidden, how, seed, threads).run(judged)}
 
 
-def search(
+def speeds(
     data: str, hidden: list[int], trials: list[Settings], seed: int, threads: int, seconds: float
 ) -> list[dict[str, Any]]:
-    """Many trainings in one process, each stopped after so many seconds."""
+    """Training examples a second of each trial, over about so many seconds."""
     found = []
     for how in trials:
-        run = Training(data, hidden, how, seed, threads)
-        start = time.perf_counter()
-        points = run.run(4, seconds)
-        spent = points[-1][0] if points else time.perf_counter() - start
-        share = min(1.0, len(points) / max(1.0, 4 * how["epochs"]))
-        found.append({**how, "points": points, "examples_per_second": share * how["epochs"]
-                      * len(run.x) / max(spent, 1e-9)})  # fmt: skip
+        run = Training(data, hidden, {"rate": 1e-3, "epochs": 1000, **how}, seed, threads)
+        rows = run.torch.randperm(len(run.x))
+        for _ in range(2):
+            run.step(rows[: run.batch])
+        start, steps = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            at = steps % run.steps_an_epoch * run.batch
+            run.step(rows[at : at + run.batch])
+            steps += 1
+        rate = steps * run.batch / (time.perf_counter() - start)
+        found.append({**how, "examples_per_second": rate})
+    return found
+
+
+def search(
+    data: str,
+    hidden: list[int],
+    trials: list[Settings],
+    seed: int,
+    threads: int,
+    target: float,
+    slack: float = 1.25,
+) -> list[dict[str, Any]]:
+    """Train each trial until it is at the target, or has taken `slack` times the best so far.
+
+    Returns:
+        Of each trial, its settings, `seconds` to the target (None if it did not get there), and the
+        `final` accuracy.
+    """
+    found: list[dict[str, Any]] = []
+    best = 1e9
+    for how in trials:
+        points = Training(data, hidden, how, seed, threads).run(4, slack * best, target)
+        spent, last = points[-1]
+        seconds = spent if last >= target else None
+        found.append({**how, "seconds": seconds, "final": last})
+        best = min(best, seconds or 1e9)
     return found
 
 

@@ -21,6 +21,7 @@ RUNS: dict[str, Callable[..., Any]] = {
     "hashgrad-train-and-save": ours.train_and_save,
     "hashgrad-latency": ours.latency,
     "torch-training": torch_mlp.training,
+    "torch-speeds": torch_mlp.speeds,
     "torch-search": torch_mlp.search,
     "torch-train-and-save": torch_mlp.train_and_save,
     "torch-latency": torch_mlp.latency,

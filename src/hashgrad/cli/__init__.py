@@ -1,4 +1,4 @@
-"""The command line `hashgrad`: train, evaluate, predict, info, doctor.
+"""The command line `hashgrad`: train, evaluate, predict, info, bench, doctor.
 
 Bad input ends with one line on standard error and exit code 2, Ctrl-C with exit code 130.
 `HASHGRAD_TRACEBACK=1` shows where an error came from.
@@ -15,7 +15,7 @@ import typer
 
 from hashgrad import __version__
 
-from . import about, predict, train
+from . import about, bench, predict, train
 
 __all__ = ["app", "main"]
 
@@ -34,7 +34,14 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (train.train, predict.evaluate, predict.predict, about.info, about.doctor):
+for _command in (
+    train.train,
+    predict.evaluate,
+    predict.predict,
+    about.info,
+    bench.bench,
+    about.doctor,
+):
     app.command()(_command)
 
 

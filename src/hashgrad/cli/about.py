@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from hashgrad import __version__, _core, files
+from hashgrad import __version__, _core, calibration, files
 
 from .machine import (
     available_memory_bytes,
     cached,
+    costs_in_words,
     data_folder,
     in_words,
-    processor,
+    pools_in_words,
+    thread_pools,
     total_memory_bytes,
     versions,
 )
@@ -52,6 +54,7 @@ def info(
         "parameters": parameters,
         "epochs": metadata["training"]["epochs"],
         "specification": specification,
+        "arrangement": metadata["arrangement"],
         "extra": extra,
         "history": history,
         "tensors": {
@@ -69,8 +72,10 @@ def info(
             ("parameters", f"{parameters:,}"),
             ("inputs", f"{specification['n_inputs']:,}"),
             *(
-                (f"layer {number}", _layer(layer))
-                for number, layer in enumerate(specification["layers"], start=1)
+                (f"layer {number}", f"{_layer(layer)}; {_way(way)}")
+                for number, (layer, way) in enumerate(
+                    zip(specification["layers"], metadata["arrangement"], strict=True), start=1
+                )
             ),
             ("loss", specification["loss"]),
             ("optimizer", _settings(specification["optimizer"])),
@@ -91,24 +96,42 @@ def _layer(layer: dict[str, Any]) -> str:
     return f"{layer['n']:,} {layer['activation']}, {_settings(layer['active'])}"
 
 
+def _way(way: dict[str, str]) -> str:
+    how = "all evaluated" if way["lookup"] == "exact" else f"{way['lookup']} of {way['code']}"
+    return f"weights by {way['layout']}, {how}"
+
+
 def _settings(part: dict[str, Any]) -> str:
     words = [f"{key}={value}" for key, value in part.items() if key != "name"]
     return f"{part['name']} ({', '.join(words)})" if words else str(part["name"])
 
 
-def doctor(json: Json = None) -> None:
-    """Show what this machine offers: instruction sets, threads, memory, versions, data."""
+def doctor(
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure the kernels' costs anew, and keep them.")
+    ] = False,
+    json: Json = None,
+) -> None:
+    """Show what this machine offers: instruction sets, threads, costs, memory, versions, data.
+
+    The costs are what `layout`, `lookup` and `code` are chosen by where they are `auto`. A file made
+    by --json can stand in for them: HASHGRAD_CALIBRATION names it.
+    """
     check_writable("--json", json)
+    costs = calibration.measure() if calibrate else calibration.machine()
     forced = os.environ.get("HASHGRAD_SIMD")
     folder, cache = data_folder(), cached()
-    found = versions()
+    found, pools = versions(), thread_pools()
     result: dict[str, Any] = {
         "version": __version__,
         "simd": _core.simd_level(),
         "simd_levels": list(_core.simd_levels()),
         "simd_forced": forced,
         "threads": _core.hardware_threads(),
-        "processor": processor(),
+        "processor": calibration.processor(),
+        "thread_pools": pools,
+        "calibration": costs.costs,
+        "calibration_source": costs.source,
         "memory_bytes": total_memory_bytes(),
         "memory_available_bytes": available_memory_bytes(),
         "versions": found,
@@ -129,6 +152,8 @@ def doctor(json: Json = None) -> None:
             ("HASHGRAD_SIMD", forced or "not set: the best level is taken"),
             ("processor", result["processor"]),
             ("threads", str(result["threads"])),
+            ("other pools", pools_in_words(pools)),
+            ("costs, ns", f"{costs.source}\n{costs_in_words(costs)}"),
             (
                 "memory",
                 f"{in_words(result['memory_bytes'])}, "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 import hashgrad
-from hashgrad import Network
+from hashgrad import Network, _core
 from hashgrad.checks import one_of
 from hashgrad.datasets import Dataset
 from hashgrad.defaults import check, default
@@ -19,6 +20,7 @@ from hashgrad.schedules import SCHEDULES
 from . import options
 from .loading import LOSSES, TASKS, load_data, widened
 from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
+from .machine import crowding
 from .output import check_replaceable, check_writable, console, write_json
 from .results import shape, summary, training_result
 from .saving import save
@@ -169,12 +171,20 @@ def train(
     people.print(f"{dataset!r}\n{shape(network)}")
     resumed_from = None if resume is None else network.epochs
     examples_before = network.report().to_dict()["examples"]
+    wall, processors = time.perf_counter(), time.process_time()
     _fit(network, dataset, fitting, quiet)
+    crowded = crowding(
+        n_threads or _core.hardware_threads(),
+        time.perf_counter() - wall,
+        time.process_time() - processors,
+    )
 
     place, trouble = (None, None) if output is None else save(network, output)
     result = training_result(network, dataset, context.obj, resumed_from, examples_before)
     write_json(json, result)
     people.print(summary(result))
+    if crowded:
+        people.print(crowded)
     if place is not None:
         people.print(f"model saved to {place}")
     if trouble is not None:
