@@ -2,6 +2,9 @@
 #
 #   make demo       train on 5 % of the neurons beside the dense network, on real data where there is some
 #   make test       the test suite, with the doctests
+#   make bench      what benchmarks/results shows, on this machine; needs the data sets
+#   make instructions       the kernels' instruction counts against those kept (needs valgrind)
+#   make instructions-keep  keep the counts of today
 #   make lint       formats, rules, types and spelling
 #   make sanitize   the C++ core's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make format     rewrite the sources in the project's format
@@ -11,6 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SANITIZE := build/sanitize
+INSTRUCTIONS := build/instructions
 # Python itself leaks at exit; memory that cannot be had is refused to the caller, as without a sanitizer.
 ASAN := detect_leaks=0:allocator_may_return_null=1:strict_init_order=1
 
@@ -21,15 +25,15 @@ BUILD_TOOLS := scikit-build-core nanobind cmake ninja
 
 CORE := $(wildcard core/* core/*/*)
 BUILD_FILES := pyproject.toml CMakeLists.txt $(CORE)
-CPP := $(filter %.cpp %.h %.inl,$(CORE))
-PY := src tests examples
+CPP := $(filter %.cpp %.h %.inl,$(CORE)) $(wildcard benchmarks/*.cpp)
+PY := src tests examples benchmarks
 WORDS := $(PY) core README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
 
 # Tests that reach the core; the others would only run more Python under the sanitizers.
-CORE_TESTS := $(filter-out $(addprefix tests/test_,cli% datasets% demo% estimators% progress% readme%), \
+CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% cli% datasets% demo% estimators% progress% readme%), \
 	$(wildcard tests/test_*.py))
 
-.PHONY: demo test lint sanitize format clean
+.PHONY: demo test bench instructions instructions-keep lint sanitize format clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -38,6 +42,20 @@ demo: $(VENV)/.core
 
 test: $(VENV)/.core $(VENV)/.test
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/.core $(VENV)/.test
+	$(BIN)/hashgrad bench --out benchmarks/results
+
+instructions: $(INSTRUCTIONS)/instructions
+	$(BIN)/python benchmarks/instructions.py $<
+
+instructions-keep: $(INSTRUCTIONS)/instructions
+	$(BIN)/python benchmarks/instructions.py $< --write
+
+$(INSTRUCTIONS)/instructions: benchmarks/instructions.cpp $(VENV)/.core
+	$(BIN)/cmake -S . -B $(@D) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+		-DPython_EXECUTABLE=$(abspath $(BIN))/python -DCMAKE_BUILD_TYPE=Release > $(@D).log
+	$(BIN)/cmake --build $(@D) --target instructions >> $(@D).log
 
 lint: $(VENV)/.core $(VENV)/.test $(VENV)/.dev
 	$(BIN)/ruff format --check $(PY)
@@ -58,7 +76,7 @@ sanitize: $(SANITIZE)/.core
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/hashgrad/_core.pyi
-	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment and what builds the core.
 $(VENV)/.tools:

@@ -1,6 +1,6 @@
 """Count the instructions of every kernel under callgrind, and compare them with the counts kept.
 
-    python benchmarks/instructions.py PROGRAM           fails where a count is off by a tenth or more
+    python benchmarks/instructions.py PROGRAM           fails where a count is a tenth off, or more
     python benchmarks/instructions.py PROGRAM --write   keeps today's counts
 
 PROGRAM is made by the target `instructions` of CMakeLists.txt. The counts are of the AVX2 kernels:
@@ -56,7 +56,9 @@ def main() -> int:
         wrong += abs(change) >= MOST
         print(f"{name:45} {was or '-':>12} {now or '-':>12} {change:+8.1%}")
     if wrong:
-        print(f"{wrong} counts are off by a tenth or more: `make instructions-keep` if that is meant")
+        print(
+            f"{wrong} counts are off by a tenth or more: `make instructions-keep` if that is meant"
+        )
     return 1 if wrong else 0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashgrad import LSH, Dense, Network, calibration, load
+from hashgrad import LSH, Dense, Network, _core, calibration, load
 
 os.environ[calibration.VARIABLE] = calibration.OFF  # choices as on the reference machine
 
@@ -26,6 +26,15 @@ def ctrl_c_is_heard() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=_core.simd_levels())
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One instruction set after the other, the one before restored at the end."""
+    before = _core.simd_level()
+    _core.set_simd_level(request.param)
+    yield request.param
+    _core.set_simd_level(before)
 
 
 def hashed(n: int = 64, fraction: float = 0.2, **settings: Any) -> Dense:

@@ -109,8 +109,8 @@ def train(net: Any, batch: Any, y: Any, order: Any, rate: float = 0.1, **how: An
     """Visits the rows in this order at a constant rate."""
     order = np.asarray(order, dtype=np.uint32)
     weights = (how.get("example_weights"), how.get("output_weights"))
-    size, threads = how.get("batch_size", 0), how.get("threads", 1)
-    return net.train(batch, y, order, constant(rate), size, threads, *weights, order[:64])
+    size, threads, known = how.get("batch_size", 0), how.get("threads", 1), how.get("known", 1.0)
+    return net.train(batch, y, order, constant(rate), size, threads, *weights, order[:64], known)
 
 
 def augmented(net: Any) -> list[np.ndarray]:
@@ -126,6 +126,11 @@ def chosen(traces: list[dict]) -> Active:
     """What the core selected for an example; gains act on hidden layers only."""
     sets = [(t["ids"].astype(int), t["gain"].astype(float)) for t in traces]
     return [*sets[:-1], (sets[-1][0], np.ones(len(sets[-1][0])))]
+
+
+def close(got: Any, expected: np.ndarray, size: np.ndarray) -> None:
+    """Equal up to float32's rounding; size: the sum of the terms' absolute values."""
+    assert (np.abs(got - expected) <= 1e-6 * size + 1e-12).all()
 
 
 # ---- forward, loss, backward ---------------------------------------------------------------------

@@ -11,6 +11,12 @@ import reference as twin
 from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
+BYTES = {"code": "bytes", "projection": "subspace"}
+WAYS: dict[str, dict[str, Any]] = {
+    "scan": {"lookup": "scan"},
+    "tables": {"lookup": "tables"},
+    "bytes": BYTES,
+}
 N_INPUTS, N_OUTPUTS, N_ROWS = 40, 5, 120
 
 
@@ -25,11 +31,11 @@ def examples() -> tuple[np.ndarray, list[list[int]]]:
 def network(name: str = "sgd", selector: str = "lsh", seed: int = 4, **settings: Any) -> Any:
     """Two hashed layers that are rebuilt and re-hashed several times within a test's training."""
     short = {"rebuild_every": 100, "rehash_every": 30, "bits": 5, "tables": 13, "probes": 3}
+    layout, n = settings.pop("layout", "neuron"), settings.pop("n", 60)
     hashing = twin.lsh(**{**short, **settings})
-    hidden = [twin.layer(60, "relu", selector, 0.2, lsh=hashing) for _ in range(2)]
-    net = _core.Network(
-        N_INPUTS, [*hidden, twin.layer(N_OUTPUTS)], "softmax", twin.optimizer(name), seed
-    )
+    hidden = [twin.layer(n, "relu", selector, 0.2, lsh=hashing, layout=layout) for _ in range(2)]
+    top = twin.layer(N_OUTPUTS, layout=layout)
+    net = _core.Network(N_INPUTS, [*hidden, top], "softmax", twin.optimizer(name), seed)
     net.build(twin.dense(examples()[0]), np.arange(40, dtype=np.uint32))
     return net
 
@@ -44,10 +50,14 @@ def trained(net: Any, threads: int = 1, batch_size: int = 0, chunk: int = 10**9)
     return net
 
 
-def assert_same_bits(a: Any, b: Any) -> None:
+def assert_same_weights(a: Any, b: Any) -> None:
     for name, value in a.tensors().items():
         assert np.array_equal(value, b.tensors()[name]), name
     assert a.state() == b.state()
+
+
+def assert_same_bits(a: Any, b: Any) -> None:
+    assert_same_weights(a, b)
     assert a.ledger() == b.ledger()
 
 
@@ -62,6 +72,39 @@ def test_batch_training_gives_the_same_bits_on_any_number_of_threads(
     assert one.tables()[0]["rebuilds"] >= 3
     for threads in (2, 4):
         assert_same_bits(one, trained(network(name, **settings), threads, batch_size=16))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_batch_training_with_codes_of_bytes_gives_the_same_bits_on_any_number_of_threads(
+    name: str,
+) -> None:
+    one = trained(network(name, **BYTES), threads=1, batch_size=16)
+    assert one.tables()[0]["rebuilds"] >= 3
+    for threads in (2, 4):
+        assert_same_bits(one, trained(network(name, **BYTES), threads, batch_size=16))
+
+
+@pytest.mark.parametrize("n", [60, 150])  # narrow, and in several parts
+@pytest.mark.parametrize("selector", ["all", "adaptive", "winner_take_all"])
+@pytest.mark.parametrize("name", OPTIMIZERS[:4])
+def test_batch_training_of_weights_by_input_gives_the_same_bits_on_any_number_of_threads(
+    name: str, selector: str, n: int
+) -> None:
+    how = {"layout": "input", "n": n}
+    one = trained(network(name, selector, **how), threads=1, batch_size=16)
+    for threads in (2, 4):
+        assert_same_weights(one, trained(network(name, selector, **how), threads, batch_size=16))
+
+
+@pytest.mark.parametrize(("name", "n"), [("sgd", 60), ("adam", 60), ("adam", 150)])
+def test_batch_training_of_weights_by_input_counts_the_same_on_any_number_of_threads(
+    name: str, n: int
+) -> None:
+    how = {"layout": "input", "n": n, "selector": "winner_take_all"}
+    one = trained(network(name, **how), threads=1, batch_size=16)
+    for threads in (2, 4):
+        other = trained(network(name, **how), threads, batch_size=16)
+        assert other.ledger() == one.ledger()
 
 
 @pytest.mark.parametrize("selector", ["all", "random", "adaptive", "winner_take_all"])
@@ -80,23 +123,22 @@ def test_the_same_seed_gives_the_same_bits(selector: str, batch_size: int) -> No
     assert not np.array_equal(first.tensors()[name], other.tensors()[name])
 
 
-@pytest.mark.parametrize("lookup", ["scan", "tables"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("batch_size", [0, 8])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_in_chunks_equals_training_at_once(
-    name: str, batch_size: int, lookup: str
-) -> None:
-    whole = trained(network(name, lookup=lookup), batch_size=batch_size)
-    parts = trained(network(name, lookup=lookup), batch_size=batch_size, chunk=24)
+def test_training_in_chunks_equals_training_at_once(name: str, batch_size: int, way: str) -> None:
+    whole = trained(network(name, **WAYS[way]), batch_size=batch_size)
+    parts = trained(network(name, **WAYS[way]), batch_size=batch_size, chunk=24)
     assert_same_bits(whole, parts)
 
 
-@pytest.mark.parametrize("lookup", ["scan", "tables"])
+@pytest.mark.parametrize("way", [*WAYS, "by input"])
 @pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_a_reloaded_network_goes_on_as_the_saved_one(name: str, lookup: str) -> None:
-    saved = trained(network(name, lookup=lookup), batch_size=8)
+def test_a_reloaded_network_goes_on_as_the_saved_one(name: str, way: str) -> None:
+    settings = WAYS.get(way, {"selector": "winner_take_all", "layout": "input", "n": 150})
+    saved = trained(network(name, **settings), batch_size=8)
     saved.end_epoch()
-    loaded = network(name, lookup=lookup)
+    loaded = network(name, **settings)
     for key, value in loaded.tensors().items():
         value[...] = saved.tensors()[key]
     loaded.set_state(saved.state())

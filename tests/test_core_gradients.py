@@ -15,6 +15,11 @@ SELECTORS = ["all", "random", "adaptive", "winner_take_all", "lsh"]
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "linear"]
 LOSSES = ["softmax", "logistic", "squared"]
 N_INPUTS, N_HIDDEN, N_OUTPUTS, N_ROWS = 20, 24, 6, 12
+LAYOUTS = {  # beside "neuron" and "input" throughout
+    "input below": ["input", "neuron", "neuron"],
+    "input between": ["neuron", "input", "neuron"],
+    "input above": ["neuron", "neuron", "input"],
+}
 LABELS = [[0], [5, 2], [1], [3, 4, 0], [2], [1], [4], [5], [0, 1], [3], [2, 5], [4]]
 
 
@@ -31,11 +36,24 @@ def targets(loss: str, y: np.ndarray) -> tuple[Any, Any]:
     return twin.targets(loss, mine, N_OUTPUTS), mine
 
 
-def network(selector: str, activation: str, loss: str, output: str = "all", **more: Any) -> Any:
-    """Two hidden layers by the same selector; biases are drawn too, so that they count."""
-    hidden = twin.layer(N_HIDDEN, activation, selector, 0.3, alpha=1.5, beta=-0.5)
-    top = twin.layer(N_OUTPUTS, "linear", output, 0.4)
-    net = _core.Network(N_INPUTS, [hidden, hidden, top], loss, more.get("opt", twin.optimizer()), 3)
+def network(
+    selector: str,
+    activation: str,
+    loss: str,
+    output: str = "all",
+    layout: str = "neuron",
+    n: int = N_HIDDEN,
+) -> Any:
+    """Two hidden layers by the same selector; biases are drawn too, so that they count.
+
+    The layout of each layer's weights; by input, a hashed layer evaluates all its neurons.
+    """
+    hashing = twin.lsh(lookup="scan" if layout == "neuron" else "exact")
+    wide = {"selector": selector, "fraction": 0.3, "alpha": 1.5, "beta": -0.5, "lsh": hashing}
+    layouts = LAYOUTS.get(layout, [layout] * 3)
+    specs = [twin.layer(n, activation, layout=where, **wide) for where in layouts[:2]]
+    specs.append(twin.layer(N_OUTPUTS, "linear", output, 0.4, layout=layouts[2], lsh=hashing))
+    net = _core.Network(N_INPUTS, specs, loss, twin.optimizer(), 3)
     random = np.random.default_rng(5)
     for i in range(3):
         bias = net.tensors()[f"layers.{i}.bias"]
@@ -122,6 +140,21 @@ def test_gradient_equals_torch_and_finite_differences(
         check(net, batch, x, loss, activation, row)
 
 
+@pytest.mark.parametrize("layout", ["input", *LAYOUTS])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("selector", ["all", "adaptive", "winner_take_all", "lsh"])
+def test_gradient_is_the_same_however_weights_lie(
+    selector: str, activation: str, layout: str
+) -> None:
+    if selector == "lsh" and layout in LAYOUTS:
+        selector = "winner_take_all"  # nothing is hashed here in either layout
+    x = examples()[0]
+    for n in (N_HIDDEN, 100):  # narrow, and in several parts
+        net = network(selector, activation, "softmax", layout=layout, n=n)
+        for row, batch in ((0, twin.dense(x)), (3, twin.csr(x))):
+            check(net, batch, x, "softmax", activation, row)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("output", ["random", "adaptive", "winner_take_all", "lsh"])
 def test_gradient_of_a_selected_output_layer(output: str, loss: str) -> None:
@@ -131,11 +164,21 @@ def test_gradient_of_a_selected_output_layer(output: str, loss: str) -> None:
         check(net, twin.csr(x), x, loss, "relu", row)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("output", ["adaptive", "winner_take_all", "lsh"])
+def test_gradient_of_a_selected_output_layer_by_input(output: str, loss: str) -> None:
+    net = network("winner_take_all", "relu", loss, output, "input")
+    x = examples()[0]
+    for row in (1, 3):
+        check(net, twin.csr(x), x, loss, "relu", row)
+
+
+@pytest.mark.parametrize("layout", ["neuron", "input"])
 @pytest.mark.parametrize("zeros", [0.0, 0.97])
-def test_gradient_on_full_and_nearly_empty_inputs(zeros: float) -> None:
+def test_gradient_on_full_and_nearly_empty_inputs(zeros: float, layout: str) -> None:
     x = examples(zeros)[0]
     for selector in ("all", "winner_take_all"):
-        net = network(selector, "tanh", "softmax")
+        net = network(selector, "tanh", "softmax", layout=layout)
         for row in range(3):
             check(net, twin.csr(x), x, "softmax", "tanh", row)
 
@@ -179,12 +222,11 @@ def test_example_and_output_weights_scale_the_gradient(loss: str) -> None:
         np.testing.assert_allclose(b - a, e, rtol=1e-4, atol=5e-6)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_a_batch_moves_by_the_mean_of_its_examples_gradients(loss: str) -> None:
+def check_batch(net: Any, loss: str, order: list[int], threads: int = 1) -> None:
+    """One step of plain SGD on a batch, against the mean of its examples' gradients."""
     x, values = examples()
     y, mine = targets(loss, values)
-    net = network("winner_take_all", "relu", loss)
-    order, names = [2, 0, 7, 3, 9], ["relu", "relu", "linear"]
+    names = ["relu", "relu", "linear"]
     before = twin.augmented(net)
     W = [w.astype(float) for w in before]
     total = [np.zeros_like(w) for w in W]
@@ -196,7 +238,24 @@ def test_a_batch_moves_by_the_mean_of_its_examples_gradients(loss: str) -> None:
         losses += value
         for t, g in zip(total, twin.backward(W, names, walk, delta / len(order)), strict=True):
             t += g
-    result = twin.train(net, twin.dense(x), y, order, 1.0, batch_size=5)
+    how = {"batch_size": len(order), "threads": threads}
+    result = twin.train(net, twin.dense(x), y, order, 1.0, **how)
     assert result.loss_sum == pytest.approx(losses, rel=1e-5)
     for b, a, e in zip(before, twin.augmented(net), total, strict=True):
         np.testing.assert_allclose(b - a, e, rtol=1e-4, atol=5e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_batch_moves_by_the_mean_of_its_examples_gradients(loss: str) -> None:
+    check_batch(network("winner_take_all", "relu", loss), loss, [2, 0, 7, 3, 9])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("n", [N_HIDDEN, 100])
+@pytest.mark.parametrize("layout", ["input", *LAYOUTS])
+@pytest.mark.parametrize("selector", ["all", "adaptive", "winner_take_all"])
+def test_a_batch_moves_by_the_mean_gradient_however_weights_lie(
+    selector: str, layout: str, n: int, threads: int
+) -> None:
+    net = network(selector, "relu", "softmax", layout=layout, n=n)
+    check_batch(net, "softmax", [2, 0, 7, 3, 9, 2, 11], threads)

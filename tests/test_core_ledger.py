@@ -175,6 +175,79 @@ def test_a_batch_of_hashed_layers_counts_only_touched_rows(name: str) -> None:
     expect(hidden, update=(gradients + steps) * INPUT)
 
 
+LINE = 16  # by input, a row of weights holds 15 neurons, or 4 outputs, and fills a cache line
+
+
+def by_input(selector: str, opt: Any = None) -> Any:
+    hidden = twin.layer(N, "tanh", selector, 0.2, layout="input")
+    specs = [hidden, twin.layer(OUT, layout="input")]
+    return _core.Network(INPUT - 1, specs, "softmax", opt or twin.optimizer(), 0)
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+@pytest.mark.parametrize("name", list(PER_WEIGHT)[:4])
+def test_dense_training_of_weights_by_input(name: str, l2: float) -> None:
+    hidden, out = train(by_input("all", twin.optimizer(name, l2=l2)))
+    plain, cost = name == "sgd" and l2 == 0, PER_WEIGHT[name] + (l2 > 0)
+    steps = (LINE, LINE) if plain else (N * cost, OUT * cost)  # whole lines, or weight by weight
+    expect(hidden, forward=INPUT * LINE, rerank=0, backward=0, update=INPUT * steps[0])
+    expect(hidden, query=0, rehash=0, rebuild=0, active=N, candidates=N, queries=1)
+    expect(out, forward=HIDDEN * LINE, backward=HIDDEN * LINE, update=HIDDEN * steps[1])
+    expect(out, rerank=0, active=OUT, candidates=OUT, queries=1)
+
+
+def test_winner_take_all_by_input_evaluates_whole_lines_and_learns_from_the_winners() -> None:
+    hidden, out = train(by_input("winner_take_all"))
+    expect(hidden, forward=K * INPUT, rerank=(LINE - K) * INPUT, update=K * INPUT, backward=0)
+    expect(hidden, active=K, candidates=N, queries=1)
+    expect(out, forward=KEPT * LINE, backward=KEPT * LINE, update=KEPT * LINE, rerank=0)
+
+
+@pytest.mark.parametrize("name", list(PER_WEIGHT)[:4])
+def test_a_batch_updates_each_row_of_an_input_once(name: str) -> None:
+    hidden, out = train(by_input("all", twin.optimizer(name)), range(6), 6)
+    steps = [6 * LINE, 6 * LINE]  # SGD: in each gradient
+    if name != "sgd":
+        steps = [6 * n + n * PER_WEIGHT[name] for n in (N, OUT)]
+    expect(hidden, forward=6 * INPUT * LINE, update=INPUT * steps[0], backward=0, queries=6)
+    expect(out, forward=6 * HIDDEN * LINE, backward=6 * HIDDEN * LINE, update=HIDDEN * steps[1])
+
+
+def test_a_batch_in_a_wide_layer_by_input_counts_what_examples_take_back_of_each_other() -> None:
+    wide, parts = 64, 2
+    specs = [twin.layer(N, "tanh"), twin.layer(wide, "tanh", layout="input"), twin.layer(OUT)]
+    net = _core.Network(INPUT - 1, specs, "softmax", twin.optimizer(), 0)
+    _, middle, _ = train(net, range(6), 6)
+    pairs = 6 * 5 // 2
+    products = pairs * wide  # of two examples' deltas
+    back = pairs * N * (parts + 1)  # of each input they share: the step, and its part in each sum
+    expect(middle, forward=6 * HIDDEN * wide, update=6 * HIDDEN * wide)
+    expect(middle, backward=6 * HIDDEN * wide + products + back)
+
+
+def test_lsh_by_bytes() -> None:
+    hidden, _ = train(network("lsh", projection="subspace", rank=16, code="bytes"))
+    rank = width = 16
+    # to coordinates; those to projections, once as asked and once as a neuron would move; x.mean
+    # and |x|^2; to bytes; and those times every neuron's
+    query = INPUT * rank + 2 * rank * width + 2 * INPUT + width + N * width
+    assert 0 <= hidden["query"] - query <= 2 * rank + SCALARS
+    expect(hidden, forward=K * INPUT, rerank=K * INPUT, active=K, candidates=2 * K)
+    assert 0 <= hidden["rehash"] - K * 2 * width <= K * SCALARS  # the step, and to bytes again
+
+
+def test_an_example_that_is_known_goes_forward_only() -> None:
+    net = network("winner_take_all")
+    for _ in range(200):
+        train(net, [0])
+    net.reset_ledger()
+    twin.train(net, twin.dense(x()), y(), [0], 0.01, known=0.3)
+    hidden, out = net.ledger()["layers"]
+    expect(hidden, forward=K * INPUT, rerank=(N - K) * INPUT, backward=0, update=0, queries=1)
+    expect(out, forward=OUT * KEPT, backward=0, update=0, queries=1)
+    assert (net.ledger()["examples"], net.ledger()["learned"]) == (1, 0)
+
+
 def test_threads_share_one_ledger() -> None:
     ledgers = []
     for threads in (1, 3):
@@ -182,7 +255,7 @@ def test_threads_share_one_ledger() -> None:
         twin.train(net, twin.dense(x()), y(), list(range(6)) * 5, 0.01, threads=threads)
         ledgers.append(net.ledger())
     assert ledgers[0] == ledgers[1]
-    assert ledgers[0]["examples"] == 30
+    assert ledgers[0]["examples"] == ledgers[0]["learned"] == 30
 
 
 def test_predictions_have_a_ledger_of_their_own() -> None:

@@ -13,6 +13,7 @@ from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
 SELECTORS = ["all", "random", "adaptive", "winner_take_all", "lsh"]
+BY_INPUT = ["sgd", "momentum", "adagrad", "adam"]  # row-wise Adagrad is by neuron only
 N_INPUTS, N_HIDDEN, N_OUTPUTS, N_ROWS = 33, 20, 5, 32
 NAMES = ["relu", "tanh", "linear"]
 
@@ -26,12 +27,14 @@ def examples(zeros: float = 0.5) -> tuple[np.ndarray, list[list[int]]]:
     return x.astype(np.float32), [[int(y)] for y in random.integers(N_OUTPUTS, size=N_ROWS)]
 
 
-def network(selector: str, opt: Any, output: str = "all") -> Any:
+def network(
+    selector: str, opt: Any, output: str = "all", layout: str = "neuron", n: int = N_HIDDEN
+) -> Any:
     """Two hidden layers that select, and an output layer."""
-    layers = [twin.layer(N_HIDDEN, name, selector, 0.25) for name in NAMES[:2]]
-    net = _core.Network(
-        N_INPUTS, [*layers, twin.layer(N_OUTPUTS, "linear", output, 0.4)], "softmax", opt, 1
-    )
+    how = {"layout": layout, "lsh": twin.lsh(lookup="scan" if layout == "neuron" else "exact")}
+    layers = [twin.layer(n, name, selector, 0.25, **how) for name in NAMES[:2]]
+    layers.append(twin.layer(N_OUTPUTS, "linear", output, 0.4, **how))
+    net = _core.Network(N_INPUTS, layers, "softmax", opt, 1)
     net.build(twin.dense(examples()[0]), np.arange(N_ROWS, dtype=np.uint32))
     return net
 
@@ -83,16 +86,37 @@ def test_steps_equal_the_twins(name: str, batch_size: int, l2: float) -> None:
             np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+@pytest.mark.parametrize("batch_size", [0, 4])
+@pytest.mark.parametrize("name", BY_INPUT)
+def test_steps_of_weights_by_input_equal_the_twins(name: str, batch_size: int, l2: float) -> None:
+    opt = twin.optimizer(name, l2=l2, momentum=0.7, beta1=0.8, beta2=0.95, epsilon=1e-4)
+    x, y = examples()
+    ways = ((twin.dense(x), "winner_take_all"), (twin.csr(x), "adaptive"), (twin.csr(x), "all"))
+    for batch, selector in ways:
+        for n in (N_HIDDEN, 70):  # narrow, and in two parts
+            net = network(selector, opt, layout="input", n=n)
+            steps = Steps(net, opt, batch, x, y)
+            size = max(1, batch_size)
+            for at in range(0, 12 * size, size):
+                steps.step([row % N_ROWS for row in range(at, at + size)], 0.02, batch_size)
+            for got, expected in zip(twin.augmented(net), steps.W, strict=True):
+                np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-5)
+
+
+WAYS = [(name, "neuron", selector) for name in OPTIMIZERS for selector in SELECTORS]
+WAYS += [(name, "input", selector) for name in BY_INPUT for selector in SELECTORS[2:]]
+
+
 @pytest.mark.parametrize("batch_size", [0, 3])
-@pytest.mark.parametrize("selector", SELECTORS)
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(("name", "layout", "selector"), WAYS)
 def test_only_active_neurons_and_nonzero_inputs_change(
-    name: str, selector: str, batch_size: int
+    name: str, layout: str, selector: str, batch_size: int
 ) -> None:
     opt = twin.optimizer(name, l2=0.01)
     x, y = examples()
     for batch, output in ((twin.dense(x), "all"), (twin.csr(x), selector)):
-        net = network(selector, opt, output)
+        net = network(selector, opt, output, layout)
         before = twin.augmented(net)
         state = {k: v.copy() for k, v in net.tensors().items() if "moment" in k}
         steps = Steps(net, opt, batch, x, y)
@@ -108,9 +132,10 @@ def test_only_active_neurons_and_nonzero_inputs_change(
         assert not (steps.touched[0][:, [3, 17, 18, 32]]).any()
 
 
+@pytest.mark.parametrize("layout", ["neuron", "input"])
 @pytest.mark.parametrize("name", ["momentum", "adagrad", "adam"])
-def test_zero_gradients_leave_momentum_at_rest(name: str) -> None:
-    net = network("all", twin.optimizer(name))
+def test_zero_gradients_leave_momentum_at_rest(name: str, layout: str) -> None:
+    net = network("all", twin.optimizer(name), layout=layout)
     x, y = examples()
     twin.train(net, twin.dense(x), twin.labels(y, N_OUTPUTS), range(8))
     before = twin.augmented(net)
@@ -134,15 +159,16 @@ def torch_network(net: Any) -> tuple[list[torch.Tensor], Any]:
     return W, scores
 
 
+@pytest.mark.parametrize("layout", ["neuron", "input"])
 @pytest.mark.parametrize("batch_size", [0, 4])
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adagrad", "adam"])
-def test_dense_training_equals_torch(name: str, batch_size: int) -> None:
+def test_dense_training_equals_torch(name: str, batch_size: int, layout: str) -> None:
     # Nothing is zero, so every weight moves at every step and lazy optimizers are torch's own.
     settings = {"momentum": 0.0 if name == "adagrad" else 0.9, "epsilon": 1e-6}
-    hidden = [twin.layer(N_HIDDEN, "tanh"), twin.layer(N_HIDDEN, "sigmoid")]
+    shapes = ((N_HIDDEN, "tanh"), (N_HIDDEN, "sigmoid"), (N_OUTPUTS, "linear"))
     net = _core.Network(
         N_INPUTS,
-        [*hidden, twin.layer(N_OUTPUTS)],
+        [twin.layer(n, activation, layout=layout) for n, activation in shapes],
         "softmax",
         twin.optimizer(name, **settings),
         1,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,20 +14,6 @@ from hashgrad import _core
 
 LEVELS = _core.simd_levels()
 SIZES = [1, 15, 16, 17, 31, 33, 100, 784]
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    """One level after the other, the one before restored at the end."""
-    before = _core.simd_level()
-    _core.set_simd_level(request.param)
-    yield request.param
-    _core.set_simd_level(before)
-
-
-def close(got: Any, expected: np.ndarray, size: np.ndarray) -> None:
-    """Equal up to float32's rounding; size: the sum of the terms' absolute values."""
-    assert (np.abs(got - expected) <= 1e-6 * size + 1e-12).all()
 
 
 def inputs(n: int, share: float, seed: int = 0) -> np.ndarray:
@@ -50,7 +34,7 @@ def test_dot(level: str, n: int) -> None:
     assert _core.simd_level() == level
     a, b = np.random.default_rng(n).normal(size=(2, n)).astype(np.float32)
     product = a.astype(float) * b
-    close(_core.kernel_dot(a, b), product.sum(), np.abs(product).sum())
+    twin.close(_core.kernel_dot(a, b), product.sum(), np.abs(product).sum())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
@@ -65,7 +49,7 @@ def test_products_of_chosen_rows_with_dense_and_sparse_inputs(
         terms = w[chosen].astype(float) * np.append(x[0], 1)
         for batch in (twin.dense(x), twin.csr(x)):
             got = _core.kernel_dot_rows(w, twin.rows(*chosen), batch)
-            close(got, terms.sum(axis=1), np.abs(terms).sum(axis=1))
+            twin.close(got, terms.sum(axis=1), np.abs(terms).sum(axis=1))
 
 
 @pytest.mark.parametrize("bits", [16, 64, 192, 336])
@@ -76,7 +60,9 @@ def test_projections(level: str, n: int, bits: int) -> None:
     for share in (0.05, 1.0):
         x = inputs(n, share)
         terms = p.astype(float) * np.append(x[0], 1)[:, None]
-        close(_core.kernel_project(p, twin.csr(x)), terms.sum(axis=0), np.abs(terms).sum(axis=0))
+        twin.close(
+            _core.kernel_project(p, twin.csr(x)), terms.sum(axis=0), np.abs(terms).sum(axis=0)
+        )
 
 
 @pytest.mark.parametrize("words", [*range(1, 10), 13, 32])

@@ -60,7 +60,12 @@ def test_the_commands_have_the_options_shown(
     monkeypatch.chdir(tmp_path)
     words = shlex.split(command)[1:]
     ran: list[str] = []
-    for module, name in ((cli.train, "load_data"), (cli.predict, "hashgrad"), (cli.about, "files")):
+    for module, name in (
+        (cli.train, "load_data"),
+        (cli.predict, "hashgrad"),
+        (cli.about, "files"),
+        (cli.bench, "suite"),
+    ):
         monkeypatch.setattr(module, name, Stop(ran))
     answer = caller(capsys)(*words)
     assert answer.code == 0 or ran == ["reached"], answer

@@ -16,7 +16,7 @@ import numpy as np
 from . import _core, planning
 from .calibration import SIZES, Machine, machine
 from .planning import BLOCK, Inputs
-from .selectors import LSH
+from .selectors import LSH, Random
 
 if TYPE_CHECKING:
     from .network import Network
@@ -90,7 +90,7 @@ def _add_layer(
 ) -> None:
     n_bytes = 4.0 * inputs.n * layer.n
     near = float(SIZES["near"])
-    row = inputs.lines * LINE if inputs.by_blocks else inputs.entries * LINE
+    row = inputs.lines * LINE
     products = inputs.lines * BLOCK if inputs.by_blocks else inputs.entries
     if way["layout"] == "input":
         floors["forward"].add(here, 4 * inputs.entries * layer.n, inputs.entries * layer.n, n_bytes)
@@ -98,7 +98,8 @@ def _add_layer(
         passes = 1 if first else 2
         floors["backward and update"].add(here, 2 * touched, passes * inputs.entries * kept, near)
         return
-    evaluated = layer.n if way["lookup"] == "exact" else kept
+    chooses_first = way["lookup"] != "exact" or isinstance(layer.selector, Random)
+    evaluated = kept if chooses_first else layer.n
     if isinstance(layer.selector, LSH) and way["lookup"] != "exact":
         lsh = layer.selector
         rank = min(lsh.rank, inputs.n)
@@ -110,6 +111,9 @@ def _add_layer(
             4.0 * inputs.n * rank,
         )
         scanned = layer.n * width / (1 if way["code"] == "bytes" else 8)
+        if way["lookup"] == "tables":  # the buckets' first lines, and the signatures found there
+            met = min(float(layer.n), layer.n * lsh.tables * lsh.probes / 2.0**lsh.bits)
+            scanned = lsh.tables * lsh.probes * LINE + met * width / 8
         floors["query"].add(here, scanned, 0, scanned)
         each = (
             (1.5 if way["code"] == "bytes" else 4.0) if lsh.candidates is None else lsh.candidates

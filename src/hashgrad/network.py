@@ -216,8 +216,8 @@ class Network(Predicts):
         """A copy for prediction alone, with weights of a byte each.
 
         It takes a quarter of the memory, and answers single rows faster: the weights of a large
-        layer that it has to read come from a nearer cache. Scores differ a little, by about a
-        hundredth of their spread.
+        layer that it has to read come from a nearer cache. Scores differ a little, by some
+        hundredths of their spread.
 
         Raises:
             RuntimeError: a hashed layer has no tables yet.

@@ -121,9 +121,10 @@ def _ways(
     cost = _Cost(layer, inputs, first, plain, machine)
     selector = layer.selector
     lookup = selector.lookup if isinstance(selector, LSH) else "exact"
-    if lookup in ("auto", "exact") and not (
-        isinstance(selector, LSH) and selector.ranking == "collisions"
-    ):
+    if layer.layout == "input":  # where nothing is hashed
+        lookup = "exact"
+    collisions = isinstance(selector, LSH) and selector.ranking == "collisions"
+    if lookup == "exact" or (lookup == "auto" and not collisions):
         if "neuron" in layouts:
             yield Way("neuron", "exact", "none", cost.exact_by_neuron())
         if "input" in layouts and not (isinstance(selector, Random) and layer.layout == "auto"):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, metrics
-from .checks import Interval
+from .checks import Interval, wrong_type
 from .data import Floats, Inputs, as_inputs
 from .labels import Targets, as_targets
 
@@ -207,7 +207,10 @@ class Predicts:
             >>> Network(2, [Dense(4), Dense(3)]).predict_one(np.float32([0, 1])) in (0, 1, 2)
             True
         """
-        return int(self._core.best(x, exact))
+        try:
+            return int(self._core.best(x, exact))
+        except TypeError:  # only now: what is right is to be fast
+            raise wrong_type("x", "one contiguous row of float32", x) from None
 
     @property
     def n_outputs(self) -> int:

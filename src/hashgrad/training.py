@@ -162,7 +162,8 @@ def chunks(
     batch, targets = job.inputs.batch, job.targets.targets
     sample = sample_rows(network.seed, job.rows)
     start = time.perf_counter()
-    if core.step == 0 and not network._ways:
+    hashed = any(way["code"] != "none" for way in core.arrangement())
+    if core.step == 0 and not network._ways and not (hashed and core.built):
         plan(network, batch, sample)
     if not core.built:
         core.build(batch, sample, network._n_threads)

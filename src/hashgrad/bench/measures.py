@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hashgrad import _core
 
@@ -23,15 +24,26 @@ NEVER = 1e9  # seconds to an accuracy that a run did not reach; JSON has no infi
 Settings = Mapping[str, Any]
 Found = dict[str, Any]
 
-class Measure(Protocol):
-    """One row of the results."""
+
+@dataclass(frozen=True)
+class Measure(ABC):
+    """One row of the results.
+
+    Args:
+        name: what the command line calls it.
+        title: what it is, for people.
+        asked: of the ratio: at least so much; or, if `below`, less.
+        aim: what would be better still.
+        below: whether less is better.
+    """
 
     name: str
     title: str
     asked: float
     aim: float
-    below: bool
+    below: bool = field(default=False, kw_only=True)
 
+    @abstractmethod
     def once(self, seed: int, folder: Path) -> Found:
         """One repeat: `seconds` by contender, and whatever else there is to tell.
 
@@ -40,21 +52,13 @@ class Measure(Protocol):
             folder: what one repeat may leave for the next.
         """
 
+    @abstractmethod
     def ratio(self, seconds: Mapping[str, float]) -> float:
         """The number that is judged, of one repeat's times, or of their medians."""
 
 
 @dataclass(frozen=True)
-class _Row:
-    name: str
-    title: str
-    asked: float  # of the ratio: at least so much, or below it
-    aim: float
-    below: bool = False
-
-
-@dataclass(frozen=True)
-class TimeToAccuracy(_Row):
+class TimeToAccuracy(Measure):
     """Seconds of training until the test accuracy is reached.
 
     Args:
@@ -72,6 +76,7 @@ class TimeToAccuracy(_Row):
     threads: int = 2
 
     def once(self, seed: int, folder: Path) -> Found:
+        """Run the contenders once."""
         peer = self.peer or tuned(self.name)
         target = peer["target"]
         common = {"data": self.data, "hidden": list(self.hidden), "seed": seed}
@@ -85,14 +90,16 @@ class TimeToAccuracy(_Row):
             result = worker.run(run, self.threads, how=dict(how), **common)
             found["runs"][contender] = {"how": dict(how), **result}
             found["seconds"][contender] = reached(result["points"], target)
+        found["seconds"] = {contender: found["seconds"][contender] for contender in contenders}
         return found
 
     def ratio(self, seconds: Mapping[str, float]) -> float:
+        """How many times faster than PyTorch."""
         return seconds["pytorch"] / seconds["hashgrad"]
 
 
 @dataclass(frozen=True)
-class AgainstScikitLearn(_Row):
+class AgainstScikitLearn(Measure):
     """Seconds of training to the accuracy that `MLPClassifier` has after some epochs."""
 
     data: str = "mnist"
@@ -102,6 +109,7 @@ class AgainstScikitLearn(_Row):
     threads: int = 2
 
     def once(self, seed: int, folder: Path) -> Found:
+        """Run the contenders once."""
         common = {"data": self.data, "hidden": list(self.hidden), "seed": seed}
         how = {"max_iter": self.epochs}
         peer = worker.run("scikit-learn-training", self.threads, how=how, **common)
@@ -117,11 +125,12 @@ class AgainstScikitLearn(_Row):
         }
 
     def ratio(self, seconds: Mapping[str, float]) -> float:
+        """How many times faster than scikit-learn."""
         return seconds["scikit-learn"] / seconds["hashgrad"]
 
 
 @dataclass(frozen=True)
-class Latency(_Row):
+class Latency(Measure):
     """Seconds of the prediction of one row, by the fastest precision and threads of each.
 
     Both networks are trained in the first repeat and kept for the others. A copy counts only if its
@@ -137,7 +146,8 @@ class Latency(_Row):
     threads: int = 2
 
     def once(self, seed: int, folder: Path) -> Found:
-        common = {"data": self.data, "hidden": list(self.hidden)}
+        """Run the contenders once."""
+        shape = {"data": self.data, "hidden": list(self.hidden)}
         paths = {
             "torch": str(folder / f"{self.name}.pt"),
             "hashgrad": str(folder / f"{self.name}.hashgrad"),
@@ -148,7 +158,7 @@ class Latency(_Row):
             accuracies = {
                 contender: worker.run(
                     f"{contender}-train-and-save", self.threads, how=dict(hows[contender]),
-                    seed=1, path=path, **common,
+                    seed=1, path=path, **shape,
                 )["accuracy"]
                 for contender, path in paths.items()
             }  # fmt: skip
@@ -158,27 +168,31 @@ class Latency(_Row):
         for contender in in_turn(paths, seed):
             for threads in (1, self.threads) if contender == "torch" else (1,):
                 result = worker.run(
-                    f"{contender}-latency", threads, path=paths[contender], rows=self.rows, **common
+                    f"{contender}-latency", threads, path=paths[contender], rows=self.rows, **shape
                 )
                 for way, row in result.items():
                     runs[f"{contender} {way}, {threads} threads"] = row
         least = accuracies["torch"] - self.within
         fastest = {
             name: min(
-                row["seconds"]
-                for way, row in runs.items()
-                if way.startswith(contender) and row["accuracy"] >= least
+                (
+                    row["seconds"]
+                    for way, row in runs.items()
+                    if way.startswith(contender) and row["accuracy"] >= least
+                ),
+                default=NEVER,
             )
             for name, contender in (("pytorch", "torch"), ("hashgrad", "hashgrad"))
         }
         return {"seconds": fastest, "target": least, "trained": accuracies, "runs": runs}
 
     def ratio(self, seconds: Mapping[str, float]) -> float:
+        """How many times faster than PyTorch."""
         return seconds["pytorch"] / seconds["hashgrad"]
 
 
 @dataclass(frozen=True)
-class Threads(_Row):
+class Threads(Measure):
     """Seconds of training one example on one thread, and on 2, 4 … as many as there are."""
 
     data: str = "mnist"
@@ -187,6 +201,7 @@ class Threads(_Row):
     rows: int = 60000
 
     def once(self, seed: int, folder: Path) -> Found:
+        """Run the contenders once."""
         counts = [1, 2]
         while counts[-1] * 2 <= _core.hardware_threads():
             counts.append(counts[-1] * 2)
@@ -201,11 +216,12 @@ class Threads(_Row):
         return {"seconds": seconds, "runs": runs}
 
     def ratio(self, seconds: Mapping[str, float]) -> float:
+        """The speed-up of two threads."""
         return seconds[_threads(1)] / seconds[_threads(2)]
 
 
 @dataclass(frozen=True)
-class Widths(_Row):
+class Widths(Measure):
     """Seconds of training one example, from narrow to wide at one number of active neurons."""
 
     data: str = "mnist"
@@ -214,6 +230,7 @@ class Widths(_Row):
     rows: int = 20000
 
     def once(self, seed: int, folder: Path) -> Found:
+        """Run the contenders once."""
         runs = {
             str(n): worker.run(
                 "hashgrad-cost", 1, data=self.data, hidden=[n, n], how=dict(self.ours), seed=seed,
@@ -224,11 +241,12 @@ class Widths(_Row):
         return {"seconds": {str(n): runs[str(n)]["seconds"] for n in self.widths}, "runs": runs}
 
     def ratio(self, seconds: Mapping[str, float]) -> float:
+        """How much more the widest takes."""
         return seconds[str(self.widths[-1])] / seconds[str(self.widths[0])]
 
 
 @dataclass(frozen=True)
-class AgainstFloor(_Row):
+class AgainstFloor(Measure):
     """Seconds of training one example, against the least that its bytes and products take."""
 
     data: str = "mnist"
@@ -237,6 +255,7 @@ class AgainstFloor(_Row):
     rows: int = 60000
 
     def once(self, seed: int, folder: Path) -> Found:
+        """Run the contenders once."""
         run = worker.run(
             "hashgrad-cost", 1, data=self.data, hidden=list(self.hidden), how=dict(self.ours),
             seed=seed, rows=self.rows,
@@ -245,11 +264,12 @@ class AgainstFloor(_Row):
         return {"seconds": {"floor": floor, "measured": run["seconds"]}, "runs": {"hashgrad": run}}
 
     def ratio(self, seconds: Mapping[str, float]) -> float:
+        """The share of the time that is the floor."""
         return seconds["floor"] / seconds["measured"]
 
 
 @dataclass(frozen=True)
-class Choices(_Row):
+class Choices(Measure):
     """Seconds of training one example as planned, against every fixed way to compute it.
 
     Args:
@@ -265,11 +285,16 @@ class Choices(_Row):
     rows: int = 10000
 
     def once(self, seed: int, folder: Path) -> Found:
+        """Run the contenders once."""
         seconds: dict[str, float] = {}
         for data, hidden, kept in self.shapes:
             auto = [("auto", "auto")] * len(hidden)
             for ways in in_turn([auto, *itertools.product(self.ways, repeat=len(hidden))], seed):
-                how = {"kept": kept, "layouts": [w[0] for w in ways], "lookups": [w[1] for w in ways]}
+                how = {
+                    "kept": kept,
+                    "layouts": [w[0] for w in ways],
+                    "lookups": [w[1] for w in ways],
+                }
                 run = worker.run(
                     "hashgrad-cost", 1, data=data, hidden=list(hidden), how=how, seed=seed,
                     rows=self.rows,
@@ -290,7 +315,10 @@ class Choices(_Row):
 
 def tuned(name: str) -> Settings:
     """How to run the peer in a measure, and to what accuracy, as tuning found it."""
-    found: Settings = json.loads(PEERS.read_text())[name]
+    known = json.loads(PEERS.read_text())
+    if name not in known:
+        raise ValueError(f"{PEERS} must say how to run the peer in {name!r}: run with --tune first")
+    found: Settings = known[name]
     return found
 
 

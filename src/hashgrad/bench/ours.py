@@ -125,10 +125,11 @@ def train_and_save(
     return {"accuracy": net.evaluate(x_test, y_test)["accuracy"]}
 
 
-def latency(data: str, path: str, rows: int, threads: int) -> dict[str, Any]:
+def latency(data: str, hidden: list[int], path: str, rows: int, threads: int) -> dict[str, Any]:
     """Median seconds of single predictions, of the network and of its compact copy."""
     _, _, x_test, y_test = load(data)
     net = hashgrad.load(path, threads=threads)
+    assert [layer.n for layer in net.layers[:-1]] == hidden
     found = {}
     for name, model in (("float32", net), ("compact", net.compact())):
         each = [np.ascontiguousarray(row) for row in x_test[:rows]]

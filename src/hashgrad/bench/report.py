@@ -24,7 +24,7 @@ def write(results: Results, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     pictures = _draw(results, folder)
     page = folder / "README.md"
-    page.write_text(markdown(results, [path.name for path in pictures]))
+    page.write_text(markdown(results, [path.name for path in pictures]), encoding="utf-8")
     return [page, *pictures]
 
 
@@ -72,8 +72,15 @@ def markdown(results: Results, pictures: list[str] | None = None) -> str:
         )
     costs = _costs(results)
     if costs:
-        lines += ["", "What hashgrad multiplied in its trainings, of dense, everything counted:", ""]
-        lines += ["| measure | multiplications | examples learned from | recall |", "|---|---|---|---|"]
+        lines += [
+            "",
+            "What hashgrad multiplied in its trainings, of dense, everything counted:",
+            "",
+        ]
+        lines += [
+            "| measure | multiplications | examples learned from | recall |",
+            "|---|---|---|---|",
+        ]
         lines += costs
     for name in pictures or []:
         lines += ["", f"![{Path(name).stem}]({name})"]
@@ -128,7 +135,7 @@ def _draw_ratios(rows: Mapping[str, Any]) -> Any:
 
     figure = Figure(figsize=(8, 0.45 * len(rows) + 0.8))
     axes = figure.subplots()
-    for height, row in enumerate(reversed(rows.values())):
+    for height, row in enumerate(reversed(list(rows.values()))):
         low, mid, high, aim = (
             row["asked"] / ratio if row["below"] else ratio / row["asked"]
             for ratio in (row["ratios"][0], row["ratio"], row["ratios"][-1], row["aim"])
@@ -136,7 +143,7 @@ def _draw_ratios(rows: Mapping[str, Any]) -> Any:
         axes.plot([low, high], [height, height], color=COLOURS["hashgrad"], linewidth=2)
         axes.plot(mid, height, "o", color=COLOURS["hashgrad"])
         axes.plot(aim, height, "|", color=INK, markersize=12)
-    axes.set_yticks(range(len(rows)), [row["title"] for row in reversed(rows.values())])
+    axes.set_yticks(range(len(rows)), [row["title"] for row in reversed(list(rows.values()))])
     axes.set_xscale("log")
     axes.axvline(1.0, color=PALE)
     axes.set_xlabel("how far beyond what is asked (1); the strokes are the aims")

@@ -30,11 +30,12 @@ def run(measures: Sequence[Measure], repeats: int, say: Say) -> dict[str, Any]:
         say: is told, in a line, what came out of each run.
 
     Returns:
-        `measures` by name, with all repeats; and where, when and with what it was run. A round that
-        Ctrl-C interrupts is left out.
+        `measures` by name, with all repeats; and where, when and with what it was run. After Ctrl-C
+        (`interrupted`), or a run that failed (`failure` is its message), what was measured until
+        then.
     """
     rounds: dict[str, list[dict[str, Any]]] = {measure.name: [] for measure in measures}
-    interrupted = False
+    interrupted, failure = False, None
     with tempfile.TemporaryDirectory() as folder:
         try:
             for number in range(repeats):
@@ -44,9 +45,12 @@ def run(measures: Sequence[Measure], repeats: int, say: Say) -> dict[str, Any]:
                     say(f"{number + 1}/{repeats}  {measure.title}: {in_words(measure, found)}")
         except KeyboardInterrupt:
             interrupted = True
+        except RuntimeError as error:
+            failure = str(error)
     return {
         "circumstances": circumstances(),
         "interrupted": interrupted,
+        "failure": failure,
         "measures": {
             measure.name: summary(measure, rounds[measure.name])
             for measure in measures

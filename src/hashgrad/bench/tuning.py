@@ -1,11 +1,11 @@
 """The search for the peer's best settings: first how fast each runs, then how far each gets.
 
-Each task has the test accuracy it runs to. A first pass times every batch size, optimizer, precision
-and `torch.compile`. A second trains, with the fastest precision of each batch size and optimizer, at
-every rate and number of epochs of a grid, and drops a trial once it is slower than the best; a
-third repeats the few best with other seeds. The settings with the least median time win. What is
-judged is the test accuracy, for the peer as for hashgrad: both are picked on what they are measured
-at.
+Each task has the test accuracy it runs to. A first pass times every batch size, optimizer,
+precision and `torch.compile`. A second trains, with the fastest precision of each batch size and
+optimizer, at every rate and number of epochs of a grid, and drops a trial once it is slower than
+the best; a third repeats the few best with other seeds. The settings with the least median time
+win. What is judged is the test accuracy, for the peer as for hashgrad: both are picked on what they
+are measured at.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from . import worker
 
 PEERS = Path(__file__).with_name("peers.json")
 SEEDS = (1, 2, 3)
-RATES = {"adam": (5e-4, 1e-3, 2e-3, 3e-3, 5e-3), "sgd": (0.02, 0.05, 0.1, 0.2, 0.4)}
+RATES: dict[str, tuple[float, ...]] = {
+    "adam": (5e-4, 1e-3, 2e-3, 3e-3, 5e-3),
+    "sgd": (0.02, 0.05, 0.1, 0.2, 0.4),
+}
 
 Say = Callable[[str], None]
 
@@ -83,7 +86,7 @@ def tune(names: list[str], threads: int, log: Path, say: Say) -> dict[str, Any]:
     """
     found = _read(log)
     for name in names:
-        search = _Search(TASKS[name], threads, lambda text, name=name: say(f"{name}: {text}"))
+        search = _Search(name, threads, say)
         found[name] = search.everything()
         log.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(log, [as_json(found)])
@@ -101,9 +104,13 @@ def as_json(results: dict[str, Any]) -> bytes:
 
 
 class _Search:
-    def __init__(self, task: Task, threads: int, say: Say) -> None:
-        self.task, self.threads, self.say = task, threads, say
+    def __init__(self, name: str, threads: int, say: Say) -> None:
+        self.name, self.threads, self._say = name, threads, say
+        self.task = task = TASKS[name]
         self.settings = {"data": task.data, "hidden": list(task.hidden)}
+
+    def say(self, text: str) -> None:
+        self._say(f"{self.name}: {text}")
 
     def everything(self) -> dict[str, Any]:
         speeds = self._speeds()
@@ -112,7 +119,9 @@ class _Search:
         trials = self._trials(ways, target)
         repeats = self._repeats(trials, target)
         best = min(repeats, key=lambda row: row["median_seconds"])
-        how = {key: best[key] for key in ("batch", "optimizer", "bf16", "compile", "rate", "epochs")}
+        how = {
+            key: best[key] for key in ("batch", "optimizer", "bf16", "compile", "rate", "epochs")
+        }
         self.say(f"{best['median_seconds']:.2f} s with {how}")
         return {
             "best": {"how": how, "target": target, "seconds": best["median_seconds"]},

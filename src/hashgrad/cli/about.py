@@ -114,8 +114,8 @@ def doctor(
 ) -> None:
     """Show what this machine offers: instruction sets, threads, costs, memory, versions, data.
 
-    The costs are what `layout`, `lookup` and `code` are chosen by where they are `auto`. A file made
-    by --json can stand in for them: HASHGRAD_CALIBRATION names it.
+    The costs are what `layout`, `lookup` and `code` are chosen by where they are `auto`. A file
+    made by --json can stand in for them: HASHGRAD_CALIBRATION names it.
     """
     check_writable("--json", json)
     costs = calibration.measure() if calibrate else calibration.machine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,23 +53,31 @@ def bench(
             raise one_of("NAME", name, known)
     if tune and quick:
         raise ValueError("--tune has no effect with --quick: tiny peers have settings of their own")
-    check_writable("--json", json)
     chosen = [known[name] for name in names or known]
-    people = console(json)
+    wanted = [measure.name for measure in chosen if measure.name in tuning.TASKS]
+    if tune and not wanted:
+        raise ValueError(f"--tune has no effect unless NAME is one of {', '.join(tuning.TASKS)}")
     folder = None if out is None else _folder(out)
+    check_writable("--json", json)
+    people = console(json)
     if tune:
-        wanted = [measure.name for measure in chosen if measure.name in tuning.TASKS]
         log = (folder or Path()) / TUNING_LOG
         tuning.tune(wanted, min(2, _core.hardware_threads()), log, people.print)
     results = suite.run(chosen, repeats, people.print)
     write_json(json, results)
     if not results["measures"]:
-        raise typer.Exit(130)
+        _end(results)
     people.print(_table(results))
     if folder is not None:
         write_atomically(folder / "results.json", [tuning.as_json(results)])
         for path in report.write(results, folder):
             people.print(f"wrote {path}")
+    _end(results)
+
+
+def _end(results: dict[str, Any]) -> None:
+    if results["failure"]:
+        raise RuntimeError(results["failure"])
     if results["interrupted"]:
         raise typer.Exit(130)
 
@@ -76,7 +85,13 @@ def bench(
 def _folder(out: str) -> Path:
     folder = Path(out)
     try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
+        raise ValueError("--out needs Matplotlib: pip install 'hashgrad[bench]'") from None
+    try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
     except OSError as error:
         raise ValueError(
             f"--out must name a folder that can be made, got {out!r} ({error.strerror})"

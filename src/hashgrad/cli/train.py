@@ -19,8 +19,8 @@ from hashgrad.schedules import SCHEDULES
 
 from . import options
 from .loading import LOSSES, TASKS, load_data, widened
-from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
 from .machine import crowding
+from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
 from .output import check_replaceable, check_writable, console, write_json
 from .results import shape, summary, training_result
 from .saving import save
