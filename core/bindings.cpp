@@ -133,6 +133,7 @@ void put(nb::dict& d, const std::string& name, nb::handle owner, Array<T>& array
 // Writable views of everything that a saved network must hold.
 nb::dict tensors(nb::handle self) {
   Network& net = nb::cast<Network&>(self);
+  net.check_open("opened");
   nb::dict d;
   for (size_t l = 0; l < net.layers().size(); l++) {
     Layer& layer = net.layers()[l];

@@ -26,6 +26,7 @@ Ask ask_of(const Example& example, size_t layer) {
 Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& optimizer, uint64_t seed, uint64_t layer)
     : spec_(spec), asked_(spec.lsh), optimizer_(optimizer), seed_(seed), number_(layer), n_columns_(n_inputs + 1) {
   spec_.lsh = asked_.resolved(spec.n_outputs);
+  check(spec_);
   allocate();
   // Uniform He for ReLU, Glorot for the others; biases start at zero.
   const float fan = spec.activation == Activation::kRelu ? static_cast<float>(n_inputs)
@@ -58,10 +59,21 @@ Layer& Layer::operator=(const Layer& other) {
   return *this;
 }
 
+void Layer::check(const LayerSpec& spec) const {
+  const bool by_input = spec.layout == Layout::kInput, lsh = spec.selector == Selection::kLsh;
+  if (by_input && optimizer_.kind == Optimizer::kRowAdagrad)
+    throw std::invalid_argument("layout must be 'neuron' with the optimizer 'row-adagrad', got 'input'");
+  if (by_input && lsh && spec.lsh.lookup != Lookup::kExact)
+    throw std::invalid_argument("layout must be 'neuron' where neurons are hashed, got 'input'");
+  if (lsh && spec.lsh.rehash == Rehash::kIncremental && !optimizer_.rank_one())
+    throw std::invalid_argument(
+        "rehash 'incremental' must go with an optimizer that moves a row by one common factor (sgd, row-adagrad) and "
+        "l2 = 0, got optimizer '" +
+        kOptimizers.name(optimizer_.kind) + "' and l2 = " + std::to_string(optimizer_.l2));
+}
+
 void Layer::allocate() {
   const Optimizer kind = optimizer_.kind;
-  if (input_major() && kind == Optimizer::kRowAdagrad)
-    throw std::invalid_argument("layout must be 'neuron' with the optimizer 'row_adagrad', got 'input'");
   stride_ = stride_of(input_major() ? spec_.n_outputs : n_columns_);
   weight_ = Array<float>(stride_ * (input_major() ? n_columns_ : spec_.n_outputs));
   if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Array<float>(weight_.size());
@@ -89,17 +101,10 @@ void Layer::choose_selector() {
       selector_ = make_winner_take_all(spec_);
       break;
     case Selection::kLsh:
-      if (spec_.lsh.rehash == Rehash::kIncremental && !optimizer_.rank_one())
-        throw std::invalid_argument(
-            "rehash 'incremental' must go with an optimizer that moves a row by one common factor "
-            "(sgd, row_adagrad) and "
-            "l2 = 0, got optimizer '" +
-            kOptimizers.name(optimizer_.kind) + "' and l2 = " + std::to_string(optimizer_.l2));
       if (spec_.lsh.lookup == Lookup::kExact) {
         selector_ = make_winner_take_all(spec_);
         break;
       }
-      if (input_major()) throw std::invalid_argument("layout must be 'neuron' where neurons are hashed, got 'input'");
       selector_ = make_lsh(spec_, std::make_unique<LshIndex>(spec_.n_outputs, n_columns_, spec_.lsh,
                                                              spec_.lsh.rehash != Rehash::kRows && optimizer_.rank_one(),
                                                              seed_, number_));
@@ -108,13 +113,16 @@ void Layer::choose_selector() {
 }
 
 void Layer::arrange(Layout layout, Lookup lookup, Code code) {
+  LayerSpec spec = spec_;
+  spec.layout = layout;
+  spec.lsh = asked_;
+  spec.lsh.lookup = lookup;
+  spec.lsh.code = code;
+  spec.check();
+  spec.lsh = spec.lsh.resolved(spec.n_outputs);
+  check(spec);
   const bool turn = layout != spec_.layout;
-  spec_.layout = layout;
-  spec_.lsh = asked_;
-  spec_.lsh.lookup = lookup;
-  spec_.lsh.code = code;
-  spec_.check();
-  spec_.lsh = spec_.lsh.resolved(spec_.n_outputs);
+  spec_ = spec;
   if (turn) {
     const Array<float> old = std::move(weight_);
     const size_t old_stride = stride_;
@@ -228,8 +236,8 @@ void Layer::keep(Example& example, bool activates, Worker& w) const {
 
 void Layer::activate(Passage& passage) const {
   ActiveSet& set = passage.active;
-  if (spec_.activation ==
-      Activation::kRelu) {  // at rest: no output, no gradient. A NaN goes on, for the loss to report
+  if (spec_.activation == Activation::kRelu) {
+    // Neurons at rest have no output and no gradient. A NaN goes on, for the loss to report.
     uint32_t gained = 0;
     for (size_t k = 0; k < set.gain.size(); k++) {
       set.gain[gained] = set.gain[k];

@@ -95,6 +95,7 @@ class Layer {
   static size_t stride_of(uint32_t n) { return round_up(n, kBlock); }
   uint32_t first_part(const Member& me) const { return static_cast<uint32_t>(me.first(n_parts_)); }
   uint32_t last_part(const Member& me) const { return static_cast<uint32_t>(me.last(n_parts_)); }
+  void check(const LayerSpec& spec) const;  // that this layer can be so
   void allocate();
   void encode_input(const Row& x, Codes& codes) const;  // layer_compact.cpp
   void evaluate_codes(Range own, const Row& x, Passage& passage) const;

@@ -51,6 +51,7 @@ void Layer::learn_columns(const Member& me, const Group& group, const Incidence&
   for (uint32_t e = 0; e < n; e++) cut_parts(parts, e, group, w);
   const auto all = [&](uint32_t e) { return group[e].input_of(number_).n; };
   const bool towards = number_ > 0;
+  if (!rate && !towards) return;
   if (!rate || plain(*rate)) {
     for (uint32_t e = 0; e < n; e++) run_columns(parts, e, 0, all(e), towards, rate, group, w);
     if (rate && towards && n > 1) take_back_steps(parts, group, inputs, *rate, w);
@@ -81,14 +82,15 @@ void Layer::take_back_steps(Range parts, const Group& group, const Incidence& in
     for (uint32_t k = from; k < to; k++) dense[p.active.id[k]] = p.delta[k];
     for (uint32_t earlier = 0; earlier < later; earlier++) {
       const Passage& q = group[earlier].passages[number_];
-      uint32_t k = position(q.active, part(parts.from));
+      const uint32_t first = position(q.active, part(parts.from));
+      uint32_t k = first;
       for (uint32_t own = 0; own < n_own; own++) {
         const uint32_t end = part(parts.from + own + 1);
         float total = 0.f;
         for (; k < q.active.id.size() && q.active.id[k] < end; k++) total += dense[q.active.id[k]] * q.delta[k];
         overlap[(later * n + earlier) * n_own + own] = total;
       }
-      counts.backward += q.active.id.size();
+      counts.backward += k - first;
     }
     for (uint32_t k = from; k < to; k++) dense[p.active.id[k]] = 0.f;
   }
@@ -103,7 +105,7 @@ void Layer::take_back_steps(Range parts, const Group& group, const Incidence& in
           const float* o = &overlap[(entries[b].example * n + entries[a].example) * n_own];
           for (uint32_t own = 0; own < n_own; own++) to[own * p.width] += step * o[own];
         }
-        counts.backward += b * (n_own + 1);
+        counts.backward += b * (n_own + (parts.from == 0 ? 1 : 0));  // the step is counted once, by whoever is first
       }
     }
 }

@@ -92,7 +92,7 @@ void Layer::step_rows(const Member& me, const Group& group, const Incidence* neu
   if (rate.kind == Optimizer::kRowAdagrad && group.size() == 1) {
     const Row& x = group[0].input_of(number_);
     w.input_norm2 = active().dot(x.value, x.value, x.n);
-    w.counts[number_].update += x.n;
+    if (me.index == 0) w.counts[number_].update += x.n;
   }
   if (!neurons) {
     const std::vector<uint32_t>& active = group[0].passages[number_].active.id;

@@ -61,6 +61,8 @@ Network::Network(const Network& other, std::shared_lock<std::shared_mutex>&&)
 }
 
 std::unique_ptr<Network> Network::compacted() const {
+  check_open("copied");
+  if (!built_) throw std::runtime_error("compacted must come after building");
   std::unique_ptr<Network> network(new Network(*this, std::shared_lock(mutex_)));
   for (Layer& layer : network->layers()) layer.make_compact();
   return network;
@@ -76,6 +78,7 @@ Ask Network::ask_of(bool training, uint64_t step) const {
 
 void Network::arrange(size_t l, Layout layout, Lookup lookup, Code code) {
   const std::unique_lock writing(mutex_);
+  check_open("arranged");
   if (step_ > 0 || (has_lsh_ && built_)) throw std::runtime_error("arrange must come before training and building");
   layers()[l].arrange(layout, lookup, code);
   walkers_.clear(), pool_.clear(), batch_.clear();
@@ -174,7 +177,7 @@ void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int3
 }
 
 std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t> rows) {
-  if (frozen_) throw std::runtime_error("a compact network knows no exact activations");
+  check_open("asked for exact activations");
   const std::shared_lock reading(mutex_);
   std::vector<Recall> result(layers().size(), Recall{0.0, 0.0});
   const auto n = static_cast<double>(rows.size());
@@ -259,6 +262,7 @@ void Network::set_state(const std::map<std::string, double>& s) {
 }
 
 void Network::derive_after_load(int threads) {
+  check_open("changed");
   const std::unique_lock writing(mutex_);
   Team team(threads);
   for (Layer& layer : layers())

@@ -81,6 +81,9 @@ class Network {
   uint64_t step() const { return step_; }
   bool built() const { return built_; }
   bool frozen() const { return frozen_; }
+  void check_open(const char* what) const {
+    if (frozen_) throw std::runtime_error(std::string("a compact network cannot be ") + what);
+  }
   uint64_t rebuilds() const { return rebuilds_; }
   double staleness(size_t layer) const { return staleness_[layer]; }
   uint64_t n_parameters() const;

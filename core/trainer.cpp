@@ -121,7 +121,7 @@ uint64_t Network::until_upkeep() const {
 }
 
 TrainResult Network::train(const TrainingJob& job, int threads) {
-  if (frozen_) throw std::runtime_error("a compact network cannot be trained");
+  check_open("trained");
   const std::unique_lock writing(mutex_);
   Team team(threads);
   hire(team);

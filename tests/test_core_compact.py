@@ -172,7 +172,9 @@ def test_a_compact_network_cannot_be_trained(way: str) -> None:
     for batch_size in (0, 8):
         with pytest.raises(RuntimeError, match="a compact network cannot be trained"):
             twin.train(compact, twin.dense(x), wanted, [0, 1], batch_size=batch_size)
-    with pytest.raises(RuntimeError, match="a compact network knows no exact activations"):
+    with pytest.raises(
+        RuntimeError, match="a compact network cannot be asked for exact activations"
+    ):
         compact.recall(twin.dense(x), twin.rows(0))
     np.testing.assert_array_equal(compact.scores(twin.dense(x), False), before)
 

@@ -162,7 +162,7 @@ def test_a_way_that_is_none_is_refused(how: Any, rule: str) -> None:
 
 def test_what_needs_rows_of_neurons_is_refused_by_input() -> None:
     with pytest.raises(
-        ValueError, match="layout must be 'neuron' with the optimizer 'row_adagrad'"
+        ValueError, match="layout must be 'neuron' with the optimizer 'row-adagrad'"
     ):
         network("input", name="row_adagrad")
     hashed = twin.layer(20, selector="lsh", layout="input", lsh=twin.lsh(lookup="scan"))

@@ -21,9 +21,9 @@ inline uint32_t count_above(const float* z, uint32_t n, float t) {
   return count;
 }
 
-// How many numbers are above each of three guesses; returns whether any is NaN.
+// How many numbers are above each of three guesses; returns whether any is NaN or infinite.
 inline bool count_above_three(const float* z, uint32_t n, const float* guess, uint32_t* above) {
-  uint32_t i = 0, nan = 0;
+  uint32_t i = 0, odd = 0;
   above[0] = above[1] = above[2] = 0;
 #ifdef __AVX512F__
   const __m512 g0 = _mm512_set1_ps(guess[0]), g1 = _mm512_set1_ps(guess[1]), g2 = _mm512_set1_ps(guess[2]);
@@ -35,23 +35,23 @@ inline bool count_above_three(const float* z, uint32_t n, const float* guess, ui
     c0 = _mm512_mask_add_epi32(c0, _mm512_cmp_ps_mask(v, g0, _CMP_GT_OQ), c0, one);
     c1 = _mm512_mask_add_epi32(c1, _mm512_cmp_ps_mask(v, g1, _CMP_GT_OQ), c1, one);
     c2 = _mm512_mask_add_epi32(c2, _mm512_cmp_ps_mask(v, g2, _CMP_GT_OQ), c2, one);
-    bad = _kor_mask16(bad, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q));
+    bad = _kor_mask16(bad, _mm512_fpclass_ps_mask(v, 0x99));
   }
   above[0] = static_cast<uint32_t>(_mm512_reduce_add_epi32(c0));
   above[1] = static_cast<uint32_t>(_mm512_reduce_add_epi32(c1));
   above[2] = static_cast<uint32_t>(_mm512_reduce_add_epi32(c2));
-  nan = bad;
+  odd = bad;
 #endif
   uint32_t a0 = 0, a1 = 0, a2 = 0;
-#pragma omp simd reduction(+ : a0, a1, a2, nan)
+#pragma omp simd reduction(+ : a0, a1, a2, odd)
   for (uint32_t j = i; j < n; j++) {
     a0 += z[j] > guess[0] ? 1u : 0u;
     a1 += z[j] > guess[1] ? 1u : 0u;
     a2 += z[j] > guess[2] ? 1u : 0u;
-    nan += z[j] != z[j] ? 1u : 0u;
+    odd += z[j] - z[j] == 0.f ? 0u : 1u;
   }
   above[0] += a0, above[1] += a1, above[2] += a2;
-  return nan != 0;
+  return odd != 0;
 }
 
 // Mean and standard deviation, of a sample where there are many numbers.
@@ -123,7 +123,7 @@ inline uint32_t count_few_above(const float* few, float t) {
 
 Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
   constexpr int kGuesses = 12;  // after which guesses halve the interval
-  constexpr float kEnd = 3.4e38f;
+  constexpr float kEnd = 3.40282347e38f;
   float mean, deviation;
   estimate(z, n, mean, deviation);
   if (!(mean - mean == 0.f) || !(deviation <= 1e30f)) return {0.f, 0, 0, false};
@@ -132,7 +132,7 @@ Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
   // So far apart that about kFew numbers lie between the outer ones, and that the estimate's own error does not count.
   const float density = __builtin_expf(-0.5f * quantile * quantile) * 0.4f;
   const float reach = 0.4f * static_cast<float>(kFew) / (static_cast<float>(n) * density + 1e-6f);
-  float step = deviation * (n > 512 && reach < 0.15f ? 0.15f : reach) + 1e-30f;
+  float step = deviation * (n > 512 && reach < 0.15f ? 0.15f : reach) + 1e-6f * __builtin_fabsf(mean) + 1e-30f;
 
   // The answer lies in (low, high]: fewer than k numbers are above high, at least k above low.
   float low = -kEnd, high = kEnd, guess = mean + quantile * deviation;
@@ -146,7 +146,7 @@ Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
   };
   const float three[3] = {guess - step, guess, guess + step};
   uint32_t above[3];
-  if (count_above_three(z, n, three, above)) return {0.f, 0, 0, false};  // a NaN
+  if (count_above_three(z, n, three, above)) return {0.f, 0, 0, false};
   for (int g = 0; g < 3; g++) learn(three[g], above[g]);
 
   for (int round = 0; above_low - above_high > kFew; round++) {

@@ -14,23 +14,29 @@ namespace {
 
 class RandomChoice final : public Selector {
  public:
-  explicit RandomChoice(const LayerSpec& spec) : n_kept_(spec.n_kept()) {}
+  explicit RandomChoice(const LayerSpec& spec) : n_kept_(spec.n_kept()), by_input_(spec.layout == Layout::kInput) {}
 
   void propose(const Row&, uint32_t n, const Ask& ask, Query&, SelectScratch& scratch, Proposal& out,
                Counts&) const override {
-    out.all = !ask.training;
-    if (out.all) return;
-    draw(n, Random(ask.seed, Purpose::kDropout, ask.layer, ask.step), scratch, out.id);
-    propose_forced(ask.forced, out);
+    out.all = !ask.training || by_input_;
+    if (!out.all) draw(n, ask, scratch, out);
   }
-  void keep(uint32_t n, const Ask& ask, SelectScratch&, Proposal& proposal, ActiveSet& out, Counts&) const override {
+  void keep(uint32_t n, const Ask& ask, SelectScratch& scratch, Proposal& proposal, ActiveSet& out,
+            Counts&) const override {
     out.uniform_gain = ask.training ? 1.f : static_cast<float>(n_kept_) / static_cast<float>(n);
-    keep_everything(n, proposal, out);
+    if (!ask.training || !by_input_) return keep_everything(n, proposal, out);
+    proposal.all = false;
+    draw(n, ask, scratch, proposal);
+    std::swap(out.id, proposal.id);
+    out.z.clear();
+    for (const uint32_t i : out.id) out.z.push_back(proposal.z[i]);
   }
 
  private:
   // Floyd's algorithm: n_kept of n without replacement, in n_kept draws.
-  void draw(uint32_t n, Random random, SelectScratch& scratch, std::vector<uint32_t>& out) const {
+  void draw(uint32_t n, const Ask& ask, SelectScratch& scratch, Proposal& proposal) const {
+    Random random(ask.seed, Purpose::kDropout, ask.layer, ask.step);
+    std::vector<uint32_t>& out = proposal.id;
     scratch.taken.resize(std::max<size_t>(scratch.taken.size(), n));
     out.clear();
     for (uint32_t j = n - n_kept_; j < n; j++) {
@@ -41,9 +47,11 @@ class RandomChoice final : public Selector {
     }
     for (const uint32_t i : out) scratch.taken[i] = 0;
     std::sort(out.begin(), out.end());
+    propose_forced(ask.forced, proposal);
   }
 
   uint32_t n_kept_;
+  bool by_input_;  // which evaluates every neuron in any case
 };
 
 }  // namespace
