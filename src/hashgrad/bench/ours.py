@@ -54,30 +54,54 @@ def network(
     )
 
 
+class _Judge:
+    """A watcher of `fit` that judges on the test rows a few times an epoch, its clock stopped."""
+
+    def __init__(self, net: Network, x: Any, y: Any, every: int) -> None:
+        self.net, self.x, self.y, self.every = net, x, y, every
+        self.points: list[tuple[float, float]] = []
+        self.examples = 0
+        self.began = time.perf_counter()
+        self.judging = 0.0
+
+    def start(self, total_examples: int, epochs: int, first_epoch: int = 1) -> None:
+        """Nothing: the clock runs since before `fit`."""
+
+    def update(self, examples: int, loss: float) -> None:
+        """Judge after every so many examples."""
+        before, self.examples = self.examples, self.examples + examples
+        if before // self.every != self.examples // self.every:
+            self._judge()
+
+    def epoch(self, record: Any) -> None:
+        """Judge at the end of an epoch, where hashes are tidied up."""
+        self._judge()
+
+    def stop(self) -> None:
+        """Nothing."""
+
+    def _judge(self) -> None:
+        now = time.perf_counter()
+        accuracy = self.net.evaluate(self.x, self.y)["accuracy"]
+        self.points.append((now - self.began - self.judging, accuracy))
+        self.judging += time.perf_counter() - now
+
+
 def training(
-    data: str, hidden: list[int], how: Settings, seed: int, threads: int
+    data: str, hidden: list[int], how: Settings, seed: int, threads: int, judged: int = 4
 ) -> dict[str, Any]:
-    """Train, and judge after every epoch; the clock runs over the whole of `fit`, judging aside.
+    """Train, and judge four times an epoch; the clock runs over the whole of `fit`, judging aside.
 
     Returns:
-        `points`: seconds and test accuracy after each epoch; what it cost, and how it was computed.
+        `points`: seconds and test accuracy; what it cost, and how it was computed.
     """
     x, y, x_test, y_test = load(data)
     net = network(x.shape[1], int(y.max()) + 1, hidden, threads, seed, how)
-    points: list[tuple[float, float]] = []
-    judging = 0.0
-
-    def judge(record: dict[str, Any]) -> None:
-        nonlocal judging
-        now = time.perf_counter()
-        points.append((now - start - judging, net.evaluate(x_test, y_test)["accuracy"]))
-        judging += time.perf_counter() - now
-
-    start = time.perf_counter()
-    net.fit(x, y, epochs=how.get("epochs", 1), callbacks=[judge])
+    judge = _Judge(net, x_test, y_test, len(x) // judged)
+    net.fit(x, y, epochs=how.get("epochs", 1), progress=judge)
     report = net.report().to_dict()
     return {
-        "points": points,
+        "points": judge.points,
         "multiplications_fraction": report["multiplications_fraction"],
         "learned_fraction": report["learned_fraction"],
         "selection_recall": net.history[-1]["selection_recall"],
