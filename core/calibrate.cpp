@@ -16,9 +16,9 @@ namespace hashgrad {
 
 namespace {
 
-constexpr size_t kRowFloats = 784;  // of a row of weights: an image, 49 lines
-constexpr uint32_t kEntries = 64;   // of a sparse input
-constexpr uint32_t kWide = 1024;    // neurons in an input's row
+constexpr size_t kRowFloats = 784;        // of a row of weights: an image, 49 lines
+constexpr uint32_t kEntries = 64;         // of a sparse input
+constexpr size_t kFar = size_t{1} << 26;  // bytes that lie in memory
 constexpr int kRepeats = 5;
 
 double nanoseconds(const std::function<void()>& work) {
@@ -87,18 +87,19 @@ void weights(const std::string& size, size_t bytes, Random& random, std::map<std
                                    active().update[0][0](&w[r * stride], nullptr, nullptr, 1e-6f, dense, step);
                                }));
 
-  const auto inputs = static_cast<uint32_t>(w.size() / kWide);
+  const uint32_t wide = bytes < kFar ? 1024 : 4096;  // neurons in an input's row: large layers have long ones
+  const auto inputs = static_cast<uint32_t>(w.size() / wide);
   const uint32_t n_inputs = std::min(inputs / 2, kEntries);
-  std::vector<float> z(kWide + kBlock);
+  std::vector<float> z(wide + kBlock);
   lists.resize(std::max(8u, inputs / n_inputs));
   for (auto& list : lists) list = some(n_inputs, inputs, random);
   const auto n_lists = static_cast<double>(lists.size());
-  cost["column." + size] = least(n_lists * n_inputs * kWide / kBlock, each([&](const auto& list) {
+  cost["column." + size] = least(n_lists * n_inputs * wide / kBlock, each([&](const auto& list) {
                                    const Row row{list.data(), value.data(), n_inputs, nullptr, nullptr, 0};
-                                   active().add_columns(w.data(), kWide, row, kWide, z.data());
+                                   active().add_columns(w.data(), wide, row, wide, z.data());
                                    sink = sink + z[0];
                                  }));
-  const std::vector<uint32_t> neurons = some(kEntries, kWide, random);
+  const std::vector<uint32_t> neurons = some(kEntries, wide, random);
   const uint32_t cut[2] = {0, kEntries};
   const Parts parts{cut, 1, 0};
   cost["learn." + size] = least(n_lists * (n_inputs / 4 * 4) * kEntries, each([&](const auto& list) {
@@ -107,7 +108,7 @@ void weights(const std::string& size, size_t bytes, Random& random, std::map<std
                                   for (uint32_t at = 0; at + 4 <= n_inputs; at += 4) {
                                     float* row[8];
                                     for (uint32_t r = 0; r < 8; r++)
-                                      row[r] = &w[size_t{list[std::min(at + r, n_inputs - 1)]} * kWide];
+                                      row[r] = &w[size_t{list[std::min(at + r, n_inputs - 1)]} * wide];
                                     active().learn_columns(row, steps, 4, parts, neurons.data(), value.data(), to);
                                   }
                                   sink = sink + sums[0];
@@ -137,7 +138,7 @@ std::map<std::string, double> calibrate() {
   Random random(1, Purpose::kCalibration);
   weights("near", size_t{1} << 18, random, cost);
   weights("middle", size_t{1} << 22, random, cost);
-  weights("far", size_t{1} << 26, random, cost);
+  weights("far", kFar, random, cost);
   cost["scan.near"] = codes(size_t{1} << 15);
   cost["scan.middle"] = codes(size_t{1} << 21);
 

@@ -72,6 +72,10 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
     uint64_t mine = 0;
     for (uint64_t k = next.fetch_add(1, std::memory_order_relaxed); k < rows.size() && bad_row < 0;
          k = next.fetch_add(1, std::memory_order_relaxed)) {
+      if (job.rests(rows[k])) {
+        mine++;
+        continue;
+      }
       ready(group[0], job, rows[k], step_ + k);
       if (k + static_cast<uint64_t>(me.size) < rows.size())
         job.batch->prefetch(rows[k + static_cast<uint64_t>(me.size)]);
@@ -82,6 +86,7 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
         break;
       }
       walker.worker.loss += on_grid(loss);
+      job.note(group[0]);
       if (group[0].learns) {
         const Rate rate = rate_at(job.schedule, step_ + k, updates_ + k);
         model_.learn(group, walker.shared, alone, &rate, true, walker.worker);
@@ -136,6 +141,10 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
     for (uint64_t k = next.fetch_add(1, std::memory_order_relaxed); k < rows.size() && bad_row < 0 && !failed;
          k = next.fetch_add(1, std::memory_order_relaxed)) {
       hear();
+      if (job.rests(rows[k])) {
+        taken++;
+        continue;
+      }
       ready(group[0], job, rows[k], step_ + k);
       if (k + static_cast<uint64_t>(n) < rows.size()) job.batch->prefetch(rows[k + static_cast<uint64_t>(n)]);
       model.forward(group, alone, w);
@@ -146,6 +155,7 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
       }
       w.loss += on_grid(loss);
       taken++;
+      job.note(group[0]);
       if (!group[0].learns) continue;
       const Rate rate = rate_at(job.schedule, step_ + k, updates_ + k);
       model.learn(group, walker.shared, alone, &rate, true, w);

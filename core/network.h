@@ -7,6 +7,7 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ledger.h"
@@ -25,7 +26,14 @@ struct TrainingJob {
   uint32_t batch_size = 0;  // 0: Hogwild
   const float* example_weights = nullptr;
   const float* output_weights = nullptr;
-  float known = 1.f;  // an example whose label has this probability (softmax) is not learned from; 1: none
+  float known = 1.f;           // an example whose label has this probability (softmax) is not learned from; 1: none
+  uint8_t* resting = nullptr;  // per row: 1 where it was known, and is left out when its turn comes next
+
+  // Whether a row is left out now.
+  bool rests(uint32_t row) const { return resting && std::exchange(resting[row], uint8_t{0}); }
+  void note(const Example& example) const {
+    if (resting && !example.learns) resting[example.row] = 1;
+  }
 };
 
 struct TrainResult {

@@ -169,26 +169,37 @@ float Network::loss_of(Example& example, const TrainingJob& job, float scale) co
 TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   TrainResult result;
   Shared shared(layers().size(), team.size());
+  std::vector<size_t> turns;  // of the rows, in a batch: those that are not left out
   team.run([&](const Member& me) {
     Worker& w = walker(me.index).worker;
     Group& group = w.group;
     for (size_t at = 0; at < rows.size(); at += job.batch_size) {
-      const size_t n = std::min<size_t>(job.batch_size, rows.size() - at);
+      const size_t size = std::min<size_t>(job.batch_size, rows.size() - at);
+      if (me.index == 0) {
+        turns.clear();
+        for (size_t k = at; k < at + size; k++)
+          if (!job.rests(rows[k])) turns.push_back(k);
+      }
+      me.meet();
+      const size_t n = turns.size();
       group.list.clear();
       for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
-      for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[at + e], step_ + at + e);
+      for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
       model_.forward(group, me, w);
       for (size_t e = me.first(n); e < me.last(n); e++) {
-        loss_of(group[e], job, 1.f / static_cast<float>(n));
-        if (at + job.batch_size + e < rows.size()) job.batch->prefetch(rows[at + job.batch_size + e]);
+        loss_of(group[e], job, 1.f / static_cast<float>(size));
+        job.note(group[e]);
       }
+      for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)
+        job.batch->prefetch(rows[next + e]);
       const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
       const bool learned = model_.learn(group, shared, me, &rate, false, w);
       if (me.index == 0)
         for (size_t e = 0; e < n && result.bad_row < 0; e++) {
           if (!std::isfinite(group[e].loss)) result.bad_row = group[e].row;
-          if (learned) result.loss_sum += on_grid(group[e].loss), result.examples++, w.learned += group[e].learns;
+          if (learned) result.loss_sum += on_grid(group[e].loss), w.learned += group[e].learns;
         }
+      if (me.index == 0 && learned) result.examples += size;
       if (!learned) return;  // all members see the same
       // what is read above is written again only after the others' next forward pass, which waits for this member
     }

@@ -216,3 +216,54 @@ def test_only_softmax_says_what_is_known(loss: str) -> None:
     with pytest.raises(ValueError, match="known must be 1 unless the loss is 'softmax'"):
         twin.train(net, twin.dense(np.ones((1, 3))), y, [0], known=0.9)
     assert twin.train(net, twin.dense(np.ones((1, 3))), y, [0], known=1.0).examples == 1
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "threads"), [(0, 1), (0, 2), (1, 1), (7, 1), (7, 4), (80, 3)]
+)
+def test_rows_that_rest_are_left_out_once_and_those_that_are_known_rest_next(
+    batch_size: int, threads: int
+) -> None:
+    net = network()
+    known = float(np.exp(-np.median(losses(net))))
+    resting = np.zeros(N_ROWS, np.uint8)
+    resting[::3] = 1
+    rested = resting.astype(bool)
+    expected = (losses(net) <= -np.log(known)) & ~rested
+    result = train(
+        net, known=known, rate=1e-9, batch_size=batch_size, threads=threads, resting=resting
+    )
+    assert result.examples == net.ledger()["examples"] == N_ROWS
+    assert net.ledger()["layers"][0]["queries"] == N_ROWS - rested.sum()
+    assert 0 < expected.sum() < N_ROWS - rested.sum()
+    np.testing.assert_array_equal(resting.astype(bool), expected)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_batch_of_which_some_rest_gives_the_same_bits_on_any_number_of_threads(way: str) -> None:
+    found = []
+    for threads in (1, 2, 4):
+        net, resting = network(**WAYS[way]), np.zeros(N_ROWS, np.uint8)
+        for _ in range(6):
+            train(net, known=0.6, rate=0.3, batch_size=9, threads=threads, resting=resting)
+        found.append((copied(net), net.ledger(), resting))
+    assert 0 < found[0][2].sum() < N_ROWS
+    for tensors, counts, resting in found[1:]:
+        assert unchanged(net, tensors)
+        assert counts == found[0][1]
+        np.testing.assert_array_equal(resting, found[0][2])
+    assert unchanged(net, found[0][0])
+
+
+def test_a_batch_of_which_all_rest_changes_nothing() -> None:
+    net = network()
+    before, resting = copied(net), np.ones(N_ROWS, np.uint8)
+    result = train(net, known=0.6, batch_size=8, threads=3, resting=resting)
+    assert (result.examples, result.loss_sum, result.bad_row) == (N_ROWS, 0.0, -1)
+    assert unchanged(net, before)
+    assert not resting.any()
+
+
+def test_rest_needs_a_number_for_each_row() -> None:
+    with pytest.raises(ValueError, match="resting must have one number a row"):
+        train(network(), known=0.6, resting=np.zeros(N_ROWS - 1, np.uint8))

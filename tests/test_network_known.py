@@ -10,7 +10,7 @@ import pytest
 
 import hashgrad as library
 from cli_help import SMALL, Hashgrad, caller
-from conftest import hashed, network, same_bits
+from conftest import from_bytes, hashed, network, same_bits, to_bytes
 from hashgrad import SGD, Constant, Dense, MLPClassifier, Network
 
 ALL_KNOWN = 1e-6  # every label has this probability from the start
@@ -54,9 +54,49 @@ def test_what_is_not_learned_from_is_not_multiplied(blobs: Any) -> None:
         net = network(*layers, known=known, optimizer=SGD(0.02)).fit(*blobs, epochs=5)
         costs.append(net.report().to_dict()["multiplications"])
     learned = net.report().to_dict()["learned_fraction"]
-    assert costs[1]["forward"] == costs[0]["forward"]
     for phase in ("backward", "update"):
         assert costs[1][phase] == pytest.approx(learned * costs[0][phase])
+
+
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_what_is_known_rests_in_the_next_epoch(blobs: Any, batch_size: int) -> None:
+    net = network(Dense(64), known=0.9, optimizer=SGD(0.02 * batch_size), batch_size=batch_size)
+    net.fit(*blobs, epochs=5)
+    queries = net._core.ledger()["layers"][0]["queries"]
+    learned = [round(600 * record["learned_fraction"]) for record in net.history]
+    expected, rested = 0, 0
+    for n in learned:
+        expected += 600 - rested
+        rested = 600 - rested - n
+    assert queries == expected < 5 * 600
+
+
+def test_a_run_that_was_stopped_while_some_rested_goes_on_as_one_that_was_not(
+    blobs: Any,
+) -> None:
+    how = {"known": 0.9, "optimizer": SGD(0.02)}
+    whole = network(**how).fit(*blobs, epochs=4)
+    stopped = network(**how).fit(*blobs, epochs=4, callbacks=[lambda r: r["epoch"] == 2])
+    assert stopped._state.resting is not None
+    assert 0 < stopped._state.resting.sum() < 600
+    again = from_bytes(to_bytes(stopped)).fit(*blobs, epochs=4)
+    assert same_bits(whole, again)
+
+
+def test_other_data_begin_with_nobody_at_rest(blobs: Any) -> None:
+    X, y = blobs
+    net = network(known=0.9, optimizer=SGD(0.02)).fit(X, y, epochs=3)
+    net.fit(X[:500], y[:500], epochs=4)
+    assert net._core.ledger()["layers"][0]["queries"] >= 500
+    assert len(net._state.resting) == 500
+
+
+@pytest.mark.parametrize("bad", [np.full(600, 2, np.uint8), np.zeros((300, 2), np.uint8)])
+def test_rows_at_rest_that_no_training_leaves_are_refused(blobs: Any, bad: np.ndarray) -> None:
+    net = network(known=0.9, optimizer=SGD(0.02)).fit(*blobs, epochs=2)
+    net._state.resting = bad
+    with pytest.raises(ValueError, match=r"training\.resting.* must be"):
+        from_bytes(to_bytes(net))
 
 
 def test_of_examples_that_are_all_known_only_the_loss_is_told(blobs: Any) -> None:
@@ -67,9 +107,10 @@ def test_of_examples_that_are_all_known_only_the_loss_is_told(blobs: Any) -> Non
     for name, tensor in weights(net).items():
         assert np.array_equal(tensor, before[name]), name
     expected = -np.log(probabilities[np.arange(600), y]).mean()
-    for record in net.history:
-        assert record["learned_fraction"] == 0
-        assert record["loss"] == pytest.approx(expected, rel=1e-5)
+    first, second = net.history
+    assert first["learned_fraction"] == second["learned_fraction"] == 0
+    assert first["loss"] == pytest.approx(expected, rel=1e-5)
+    assert second["loss"] is None  # all rested
 
 
 @pytest.mark.parametrize("batch_size", [1, 20])

@@ -31,11 +31,11 @@ SIZES = {"near": 1 << 18, "middle": 1 << 22, "far": 1 << 26}
 # Nanoseconds, AMD EPYC (Zen 5, AVX-512), 2026-11-24; `core/calibrate.h` says what each is.
 REFERENCE = {
     "stream.near": 0.28, "stream.middle": 0.51, "stream.far": 1.19,
-    "line.near": 0.35, "line.middle": 0.64, "line.far": 1.67,
-    "entry.near": 0.25, "entry.middle": 0.40, "entry.far": 1.92,
+    "line.near": 0.35, "line.middle": 0.64, "line.far": 1.83,
+    "entry.near": 0.25, "entry.middle": 0.40, "entry.far": 2.36,
     "step.near": 1.05, "step.middle": 1.11, "step.far": 4.6,
-    "column.near": 0.50, "column.middle": 0.57, "column.far": 1.54,
-    "learn.near": 0.38, "learn.middle": 0.51, "learn.far": 1.88,
+    "column.near": 0.50, "column.middle": 0.57, "column.far": 1.63,
+    "learn.near": 0.38, "learn.middle": 0.51, "learn.far": 1.00,
     "scan.near": 0.083, "scan.middle": 0.25,
     "word": 0.18, "choose": 0.35, "project": 0.40, "bucket": 5.1, "row": 2.2,
     "product": 0.0056, "meet": 200.0,

@@ -126,7 +126,8 @@ PARAMETERS: dict[str, Parameter] = {
     "known": Parameter(
         None,
         Interval(0, 1, closed="neither", optional=True),
-        "Examples whose label has this probability already are not learned from; None = all are.",
+        "Examples whose label has this probability already are not learned from, and rest when "
+        "their turn comes next; None = all are learned from.",
     ),
     "batch_size": Parameter(
         1, _COUNT, "1 = asynchronous, lock-free threads; more = synchronous batches."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 LONGEST_METADATA = 1 << 25  # bytes; escaped in the header, it stays below the library's limit
+_RESTING = "training.resting"  # the rows that rest, where some are known
 _BEST = "best."  # prefix of the tensors that early stopping keeps
 _KEYS = [
     "format", "version", "specification", "arrangement", "training", "core", "counts", "history",
@@ -91,6 +93,8 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
     text = json.dumps(metadata, allow_nan=False, sort_keys=True, separators=(",", ":"))
     _check_length(text)
     tensors: dict[str, NDArray[Any]] = dict(core.tensors())
+    if network._state.resting is not None:
+        tensors[_RESTING] = network._state.resting
     tensors |= {_BEST + name: tensor for name, tensor in network._state.best.items()}
     for name, tensor in tensors.items():
         _check_values(name, tensor)
@@ -210,7 +214,11 @@ def _checked(text: str | None, tensors: dict[str, Stored]) -> Header:
     )
     if training.best_epoch:
         expected |= {_BEST + name: e for name, e in expected.items() if ".optimizer." not in name}
-    _check_tensors(tensors, {n: Stored(_DTYPES[d], shape) for n, (d, shape) in expected.items()})
+    rules = {n: Stored(_DTYPES[d], shape) for n, (d, shape) in expected.items()}
+    resting = tensors.get(_RESTING)
+    if arguments["known"] is not None and resting is not None:
+        rules[_RESTING] = Stored("uint8", (math.prod(resting.shape),))  # as many as X had rows
+    _check_tensors(tensors, rules)
     return Header(
         metadata=ours,
         tensors=tensors,
@@ -239,7 +247,7 @@ def _check_tensors(tensors: Mapping[str, Stored], expected: Mapping[str, Stored]
 def _check_values(name: str, tensor: NDArray[Any]) -> None:
     """Raise ValueError unless a tensor holds what training can leave in it."""
     word = name.rpartition(".")[2]
-    if word == "dirty":
+    if word in ("dirty", "resting"):
         rule, good = "0 or 1", tensor <= 1
     elif word in _AT_LEAST_ZERO:
         rule, good = "finite and >= 0", np.isfinite(tensor) & (tensor >= 0)
@@ -292,9 +300,12 @@ def _restored(header: Header, tensor: Callable[[str], NDArray[Any]]) -> Network:
     core.set_state(header.metadata["core"])
     views = core.tensors()
     for name in header.tensors:
-        values = np.array(tensor(name)) if name.startswith(_BEST) else tensor(name)
+        ours = name == _RESTING or name.startswith(_BEST)
+        values = np.array(tensor(name)) if ours else tensor(name)
         _check_values(name, values)
-        if name.startswith(_BEST):
+        if name == _RESTING:
+            header.state.resting = values
+        elif ours:
             header.state.best[name.removeprefix(_BEST)] = values
         else:
             views[name][...] = values

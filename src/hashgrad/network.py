@@ -27,9 +27,10 @@ class Network(Predicts):
         optimizer: an optimizer, or the name of one with its defaults.
         schedule: a learning-rate schedule, or the name of one with its defaults.
         l2: weight decay, at least 0.
-        known: an example whose label has this probability already is evaluated, and counts in the
-            loss, but is not learned from (softmax, one label an example). 0.95 saves most of the
-            backward passes and updates, and seldom costs accuracy; None learns from all.
+        known: an example whose label has this probability already is not learned from, and rests
+            when its turn comes next, in the following epoch (softmax, one label an example). 0.95
+            saves most of the work after the first epoch, and seldom costs accuracy; None learns
+            from all. The loss is the mean over those that did not rest.
         batch_size: 1 trains asynchronously, each thread on one example at a time, without locks;
             more trains in synchronous batches, with the same result for any number of threads.
         threads: number of threads; 0 is all cores.

@@ -33,6 +33,7 @@ class State:
     rows: int = 0  # examples of that epoch
     passes: int = 0  # calls of partial_fit
     loss_sum: float = 0.0  # over the epoch under way; the core's terms make it exact
+    resting: NDArray[np.uint8] | None = None  # rows of X that were known, and rest next time
     best_epoch: int = 0  # of the early stopping under way; 0 = none
     best_score: float = 0.0
     best: dict[str, NDArray[Any]] = field(default_factory=dict)  # that epoch's tensors

@@ -76,7 +76,11 @@ def run(network: Network, job: Job) -> None:
     if network.history and network.history[-1].get("partial"):
         network.history.pop()
     if state.rows != len(job.rows):  # other data: the epoch under way starts again
-        state.rows, state.position, state.loss_sum = len(job.rows), 0, 0.0
+        state.rows, state.position, state.loss_sum, state.resting = len(job.rows), 0, 0.0, None
+    if state.resting is not None and len(state.resting) != job.inputs.n_rows:
+        state.resting = None
+    if network.known is not None and state.resting is None:
+        state.resting = np.zeros(job.inputs.n_rows, dtype=np.uint8)
     if state.position == 0:
         state.epoch_counts = network._counts()
     left = (job.epochs - state.epochs) * state.rows - state.position
@@ -129,7 +133,7 @@ def _run_epochs(
         where = f"epoch {state.epochs + 1}"
         if pressed():
             return False
-        for result in chunks(network, job, order, state.position, schedule, where):
+        for result in chunks(network, job, order, state.position, schedule, where, state.resting):
             state.position += result.examples
             state.loss_sum += result.loss_sum
             if result.examples:
@@ -152,8 +156,11 @@ def chunks(
     position: int,
     schedule: _core.ScheduleSpec,
     where: str,
+    resting: NDArray[np.uint8] | None = None,
 ) -> Iterator[_core.TrainResult]:
     """Train on `order[position:]` a chunk at a time; yields each chunk's result.
+
+    `resting`: per row of X, 1 where it was known, and rests when its turn comes; None if none does.
 
     Raises:
         FloatingPointError: a loss was not finite, or a weight when all rows were done.
@@ -182,6 +189,7 @@ def chunks(
             job.class_weights,
             sample,
             network.known or 1.0,
+            resting,
         )
         seconds = time.perf_counter() - start
         state.seconds += seconds
@@ -272,10 +280,11 @@ def _record(
     described = ledger.describe(counts, network.layers, network._dense_reference())
     for layer, tables in zip(described["layers"], network._core.tables(), strict=True):
         layer.update(ledger.describe_tables(tables))
+    walked = counts["layers"][0]["queries"] if network.known else state.position  # or they rested
     record: Record = {
         "epoch": state.epochs + 1,
         "seconds": state.seconds,
-        "loss": state.loss_sum / max(1, state.position),
+        "loss": state.loss_sum / walked if walked else None,
         "accuracy": None,
         **scores,
         "learning_rate": rate,
