@@ -30,8 +30,9 @@ def test_the_doctors_table_tells_costs_and_pools(
     text = hashgrad("doctor").out
     lines = [line.strip() for line in text.splitlines()]
     assert any(line.startswith("costs, ns") and line.endswith("reference") for line in lines)
-    assert "line 0.35, 0.64, 1.67" in lines
-    assert "product 0.0056" in lines
+    near, middle, far = (calibration.REFERENCE[f"line.{at}"] for at in calibration.SIZES)
+    assert f"line {near:.3g}, {middle:.3g}, {far:.3g}" in lines
+    assert f"product {calibration.REFERENCE['product']:.3g}" in lines
     assert any(
         line.startswith("other pools") and "openblas 7; where they" in line for line in lines
     )

@@ -162,7 +162,7 @@ class _Cost:
         n_bytes = self.inputs.n * lines * 64
         forward = self.inputs.entries * lines * self.machine.cost("column", n_bytes)
         each = self.machine.cost("learn", n_bytes)
-        learn = self.inputs.entries * (lines * BLOCK * each / 4 if self.all else self.kept * each)
+        learn = self.inputs.entries * (lines * BLOCK * each / 2 if self.all else self.kept * each)
         return forward + self.choosing(self.n) + learn * (1 if self.plain else _ELEMENTWISE)
 
     def scan(self, lsh: LSH, code: str) -> float:

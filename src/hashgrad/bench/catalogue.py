@@ -77,6 +77,7 @@ FULL = _listed(
             ("mnist", (1000, 1000), 50), ("mnist", (300, 300), 30), ("mnist", (4000, 4000), 50),
             ("fashion-mnist", (1000, 1000), 200),
         ),
+        ways=(("neuron", "scan"), ("input", "exact")),
     ),
 )  # fmt: skip
 
