@@ -230,12 +230,12 @@ def test_sparse_rows_are_planned_for_as_the_dense_ones_that_they_stand_for() -> 
 
 
 def test_untrained_networks_have_no_plan_yet_and_keep_rows_of_neurons(blobs: Any) -> None:
-    net = network(Dense(64), Dense(30, layout="input"))
-    assert arranged(net) == [BY_NEURON, BY_INPUT, BY_NEURON]
+    net = network(Dense(64, active=WinnerTakeAll(0.1)), Dense(30), Dense(20, layout="input"))
+    assert arranged(net) == [BY_NEURON, BY_NEURON, BY_INPUT, BY_NEURON]
     net.predict(blobs[0])
-    assert arranged(net) == [BY_NEURON, BY_INPUT, BY_NEURON]
+    assert arranged(net) == [BY_NEURON, BY_NEURON, BY_INPUT, BY_NEURON]
     net.partial_fit(*blobs)
-    assert arranged(net)[0] == BY_INPUT
+    assert arranged(net)[1] == BY_INPUT
 
 
 @pytest.mark.parametrize(
