@@ -270,6 +270,7 @@ void bind_network(nb::module_& m) {
   nb::class_<TrainResult>(m, "TrainResult")
       .def_ro("loss_sum", &TrainResult::loss_sum)
       .def_ro("examples", &TrainResult::examples)
+      .def_ro("rested", &TrainResult::rested)
       .def_ro("bad_row", &TrainResult::bad_row);
 
   nb::class_<Network>(m, "Network")

@@ -6,7 +6,7 @@
 
 namespace hashgrad {
 
-// Nanoseconds by name, each the least of several short runs; about a fifth of a second in all. Names end in the size of
+// Nanoseconds by name, each the least of several short runs; about a third of a second in all. Names end in the size of
 // what was read, where that matters: near (256 KiB), middle (4 MiB), far (64 MiB).
 //   stream.*   a cache line, read in order: what reading takes at least
 //   line.*     a cache line of a neuron's row, times a block of the input

@@ -63,17 +63,18 @@ class Posts {
 // than waiting would (Niu et al. 2011).
 TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   std::atomic<int64_t> bad_row{-1};
-  std::atomic<uint64_t> next{0}, done{0};
+  std::atomic<uint64_t> next{0}, done{0}, rested{0};
   for (auto& walker : walkers_) walker->worker.loss = 0.0;
   team.run([&](const Member& me) {
     const Member alone;
     Walker& walker = this->walker(me.index);
     const Group& group = walker.some(1);
-    uint64_t mine = 0;
+    uint64_t mine = 0, resting = 0;
     for (uint64_t k = next.fetch_add(1, std::memory_order_relaxed); k < rows.size() && bad_row < 0;
          k = next.fetch_add(1, std::memory_order_relaxed)) {
       if (job.rests(rows[k])) {
-        mine++;
+        job.rested(rows[k]);
+        mine++, resting++;
         continue;
       }
       ready(group[0], job, rows[k], step_ + k);
@@ -94,11 +95,12 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
       }
       mine++;
     }
-    done += mine;
+    done += mine, rested += resting;
   });
   TrainResult result;
   for (auto& walker : walkers_) result.loss_sum += walker->worker.loss;
   result.examples = done;
+  result.rested = rested;
   result.bad_row = bad_row;
   updates_ += result.examples;
   return result;
@@ -113,7 +115,7 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
   std::vector<std::unique_ptr<Posts>> posts(static_cast<size_t>(n));
   while (copies_.size() + 1 < posts.size()) copies_.push_back(nullptr);
   std::atomic<int64_t> bad_row{-1};
-  std::atomic<uint64_t> next{0}, done{0};
+  std::atomic<uint64_t> next{0}, done{0}, rested{0};
   std::atomic<int> busy{n};
   std::atomic<bool> failed{false};
   for (auto& walker : walkers_) walker->worker.loss = 0.0;
@@ -137,12 +139,13 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
     };
     const Group& group = walker.some(1);
     Posts& mine = *posts[static_cast<size_t>(me.index)];
-    uint64_t taken = 0;
+    uint64_t taken = 0, resting = 0;
     for (uint64_t k = next.fetch_add(1, std::memory_order_relaxed); k < rows.size() && bad_row < 0 && !failed;
          k = next.fetch_add(1, std::memory_order_relaxed)) {
       hear();
       if (job.rests(rows[k])) {
-        taken++;
+        job.rested(rows[k]);
+        taken++, resting++;
         continue;
       }
       ready(group[0], job, rows[k], step_ + k);
@@ -163,7 +166,7 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
       while (!mine.has_room() && !failed) hear();
       mine.write(group[0], rate);
     }
-    done += taken;
+    done += taken, rested += resting;
     busy--;
     while (busy > 0 && !failed) hear();
     hear();  // what was posted last
@@ -190,6 +193,7 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
   TrainResult result;
   for (auto& walker : walkers_) result.loss_sum += walker->worker.loss;
   result.examples = done;
+  result.rested = rested;
   result.bad_row = bad_row;
   updates_ += result.examples;
   return result;

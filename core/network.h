@@ -7,7 +7,6 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "ledger.h"
@@ -29,8 +28,8 @@ struct TrainingJob {
   float known = 1.f;           // an example whose label has this probability (softmax) is not learned from; 1: none
   uint8_t* resting = nullptr;  // per row: 1 where it was known, and is left out when its turn comes next
 
-  // Whether a row is left out now.
-  bool rests(uint32_t row) const { return resting && std::exchange(resting[row], uint8_t{0}); }
+  bool rests(uint32_t row) const { return resting && resting[row]; }
+  void rested(uint32_t row) const { resting[row] = 0; }
   void note(const Example& example) const {
     if (resting && !example.learns) resting[example.row] = 1;
   }
@@ -39,6 +38,7 @@ struct TrainingJob {
 struct TrainResult {
   double loss_sum = 0.0;
   uint64_t examples = 0;
+  uint64_t rested = 0;   // of these, left out: they have no loss
   int64_t bad_row = -1;  // the row whose loss was not finite; training stopped there
 };
 

@@ -137,6 +137,7 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
                                                      : train_hogwild(job, rows, team);
     total.loss_sum += part.loss_sum;
     total.examples += part.examples;
+    total.rested += part.rested;
     total.bad_row = part.bad_row;
     step_ += part.examples;
     ledger_.examples += part.examples;
@@ -182,24 +183,34 @@ TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint3
       }
       me.meet();
       const size_t n = turns.size();
+      const auto end = [&] {  // by one member: those that were left out have rested
+        for (size_t k = at; job.resting && k < at + size; k++)
+          if (!std::binary_search(turns.begin(), turns.end(), k)) job.rested(rows[k]);
+        result.examples += size, result.rested += size - n;
+      };
+      if (n == 0) {
+        if (me.index == 0) end();
+        me.meet();
+        continue;
+      }
       group.list.clear();
       for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
       for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
       model_.forward(group, me, w);
-      for (size_t e = me.first(n); e < me.last(n); e++) {
-        loss_of(group[e], job, 1.f / static_cast<float>(size));
-        job.note(group[e]);
-      }
+      for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
       for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)
         job.batch->prefetch(rows[next + e]);
       const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
       const bool learned = model_.learn(group, shared, me, &rate, false, w);
-      if (me.index == 0)
+      if (me.index == 0) {
+        if (learned) end();
         for (size_t e = 0; e < n && result.bad_row < 0; e++) {
           if (!std::isfinite(group[e].loss)) result.bad_row = group[e].row;
-          if (learned) result.loss_sum += on_grid(group[e].loss), w.learned += group[e].learns;
+          if (!learned) continue;
+          result.loss_sum += on_grid(group[e].loss), w.learned += group[e].learns;
+          job.note(group[e]);
         }
-      if (me.index == 0 && learned) result.examples += size;
+      }
       if (!learned) return;  // all members see the same
       // what is read above is written again only after the others' next forward pass, which waits for this member
     }

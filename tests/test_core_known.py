@@ -1,4 +1,4 @@
-"""Examples that are known already: evaluated and counted, but not learned from."""
+"""Examples that are known already: not learned from, and left out when their turn comes next."""
 
 from __future__ import annotations
 
@@ -255,8 +255,9 @@ def test_a_batch_of_which_some_rest_gives_the_same_bits_on_any_number_of_threads
     assert unchanged(net, found[0][0])
 
 
-def test_a_batch_of_which_all_rest_changes_nothing() -> None:
-    net = network()
+@pytest.mark.parametrize("way", WAYS)
+def test_a_batch_of_which_all_rest_changes_nothing(way: str) -> None:
+    net = network(**WAYS[way])
     before, resting = copied(net), np.ones(N_ROWS, np.uint8)
     result = train(net, known=0.6, batch_size=8, threads=3, resting=resting)
     assert (result.examples, result.loss_sum, result.bad_row) == (N_ROWS, 0.0, -1)

@@ -272,3 +272,19 @@ def test_data_without_one_class_a_row_cannot_be_trained_on_by_what_is_known(
     for name, loss in (("values", "squared"), ("sets", "logistic")):
         complaint = hashgrad("train", tmp_path / f"{name}.npz", *SMALL, "--known", 0.9).complaint
         assert f"known needs loss='softmax', got known=0.9, loss='{loss}'" in complaint
+
+
+def test_the_same_rows_with_other_labels_are_other_data(blobs: Any) -> None:
+    X, y = blobs
+    net = network(Dense(32), known=0.9, optimizer=SGD(0.02)).fit(X, y, epochs=3)
+    before = net._core.ledger()["layers"][0]["queries"]
+    net.fit(X, (y + 1) % 4, epochs=4)
+    assert net._core.ledger()["layers"][0]["queries"] == before + 600
+
+
+def test_a_network_that_no_longer_asks_what_is_known_lets_nobody_rest(blobs: Any) -> None:
+    net = network(Dense(32), known=0.9, optimizer=SGD(0.02)).fit(*blobs, epochs=3)
+    net.known = None
+    again = from_bytes(to_bytes(net))
+    before = again._core.ledger()["layers"][0]["queries"]
+    assert again.fit(*blobs, epochs=4)._core.ledger()["layers"][0]["queries"] == before + 600

@@ -24,6 +24,7 @@ from .atomic import write_atomically
 
 VARIABLE = "HASHGRAD_CALIBRATION"
 OFF = "off"
+_REVISION = 2  # of what is measured; costs kept by another one are measured anew
 
 # Where working sets of each size end: a core's own cache, the processor's, memory.
 SIZES = {"near": 1 << 18, "middle": 1 << 22, "far": 1 << 26}
@@ -134,7 +135,8 @@ def load(path: Path) -> Machine:
 
 def cache_file() -> Path:
     """The file in the user's cache that holds this processor's costs."""
-    text = f"{processor()} {_core.simd_level()} {_core.hardware_threads()} {sorted(REFERENCE)}"
+    here = (_REVISION, processor(), _core.simd_level(), _core.hardware_threads())
+    text = f"{here} {sorted(REFERENCE)}"
     name = f"calibration-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     return Path(platformdirs.user_cache_dir("hashgrad"), name)
 

@@ -93,7 +93,7 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
     text = json.dumps(metadata, allow_nan=False, sort_keys=True, separators=(",", ":"))
     _check_length(text)
     tensors: dict[str, NDArray[Any]] = dict(core.tensors())
-    if network._state.resting is not None:
+    if network.known is not None and network._state.resting is not None:
         tensors[_RESTING] = network._state.resting
     tensors |= {_BEST + name: tensor for name, tensor in network._state.best.items()}
     for name, tensor in tensors.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from .data import Floats, Inputs, as_inputs
 from .defaults import check
 from .labels import Targets, as_class_weights, as_row_weights, as_targets
 
+_FINGERPRINT_ROWS = 64  # of the inputs; all labels are looked at
 _PURPOSES = ("order", "sample", "validation", "pass")
 
 Record = dict[str, Any]
@@ -66,6 +68,16 @@ class Job:
     class_weights: Floats | None = None
     callbacks: Sequence[Callback] = ()
     progress: Progress = field(default_factory=Silence)
+
+    def fingerprint(self) -> int:
+        """A number that tells these rows and labels from others: of all labels, and some rows."""
+        some = self.rows[:: max(1, len(self.rows) // _FINGERPRINT_ROWS)]
+        inputs, number = self.inputs.take(some), self.inputs.n_rows
+        parts = [self.rows, self.targets.labels, inputs.dense, *(inputs.csr or ())]
+        for part in parts:
+            if part is not None:
+                number = zlib.crc32(np.ascontiguousarray(part).tobytes(), number)
+        return number
 
 
 def stream(seed: int, purpose: str, number: int = 0) -> np.random.Generator:

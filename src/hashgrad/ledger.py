@@ -1,8 +1,9 @@
 """The ledger: every multiplication of training, by phase, against the same network run densely.
 
 Counts come from the core, summed over training: `{"examples": n,
-"learned": n, "layers": [{phase: n, ...}]}`, where `learned` are the examples that were not known
-already (see `Network`), and went backward too.
+"learned": n, "layers": [{phase: n, ...}]}`, where `learned` are the examples that went backward
+too: they neither were known already nor rested (see `Network`). Those that rested count as
+examples, for the dense network has no such pause.
 The dense reference of one example, in a layer of `n_out` rows of `n_in` weights and a bias, zeros
 counted:
 
@@ -90,7 +91,7 @@ def describe(counts: Counts, layers: Sequence[Dense], dense: dict[str, float]) -
 
     Returns:
         `multiplications_fraction` (everything counted, over dense), `active_fraction`,
-        `learned_fraction` (of the examples, those that were not known already),
+        `learned_fraction` (of the examples, those that went backward too),
         `multiplications` (by phase, with `total` and `dense`), and `layers`, one entry each.
     """
     phases = by_phase(counts)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _COUNT = Interval(0, 2**63 - 1, integer=True)
 _NUMBER = Interval(-math.inf)
 _CORE_COUNT = Interval(0, 2**53)  # the core keeps its counters as doubles in files
-_SAVED_COUNTS = ("epochs", "position", "rows", "passes", "best_epoch")
+_SAVED_COUNTS = ("epochs", "position", "rested", "rows", "data", "passes", "best_epoch")
 _CLOCKS = ("seconds",)  # of a record; see `without_clock`
 
 
@@ -30,7 +30,9 @@ class State:
     epoch_counts: ledger.Counts  # multiplications counted when the epoch under way began
     epochs: int = 0  # finished
     position: int = 0  # examples done of the epoch under way
+    rested: int = 0  # of these, left out, as they were known
     rows: int = 0  # examples of that epoch
+    data: int = 0  # fingerprint of what `resting` is about
     passes: int = 0  # calls of partial_fit
     loss_sum: float = 0.0  # over the epoch under way; the core's terms make it exact
     resting: NDArray[np.uint8] | None = None  # rows of X that were known, and rest next time
@@ -43,6 +45,16 @@ class State:
     def new(cls, n_layers: int) -> State:
         """The state of an untrained network."""
         return cls(ledger.no_counts(n_layers))
+
+    def begin_epoch(self) -> None:
+        """Nothing is done of the epoch under way."""
+        self.position, self.rested, self.loss_sum = 0, 0, 0.0
+
+    @property
+    def loss(self) -> float | None:
+        """The mean loss of the epoch under way, over those that did not rest; None if all did."""
+        walked = self.position - self.rested
+        return self.loss_sum / walked if walked else None
 
     def forget_best(self) -> None:
         """End early stopping."""
@@ -71,6 +83,10 @@ class State:
         check_keys("training", given, [*_SAVED_COUNTS, *sums, "epoch_counts"])
         numbers = {name: _COUNT.check(name, given[name]) for name in _SAVED_COUNTS}
         numbers |= {name: _NUMBER.check(name, given[name]) for name in sums}
+        if numbers["rested"] > numbers["position"]:
+            raise ValueError(
+                f"rested must be at most position={numbers['position']}, got {numbers['rested']}"
+            )
         if numbers["position"] > numbers["rows"]:
             raise ValueError(
                 f"position must be at most rows={numbers['rows']}, got {numbers['position']}"

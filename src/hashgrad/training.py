@@ -76,11 +76,9 @@ def run(network: Network, job: Job) -> None:
     if network.history and network.history[-1].get("partial"):
         network.history.pop()
     if state.rows != len(job.rows):  # other data: the epoch under way starts again
-        state.rows, state.position, state.loss_sum, state.resting = len(job.rows), 0, 0.0, None
-    if state.resting is not None and len(state.resting) != job.inputs.n_rows:
-        state.resting = None
-    if network.known is not None and state.resting is None:
-        state.resting = np.zeros(job.inputs.n_rows, dtype=np.uint8)
+        state.rows = len(job.rows)
+        state.begin_epoch()
+    _prepare_rest(network, job)
     if state.position == 0:
         state.epoch_counts = network._counts()
     left = (job.epochs - state.epochs) * state.rows - state.position
@@ -136,13 +134,27 @@ def _run_epochs(
         for result in chunks(network, job, order, state.position, schedule, where, state.resting):
             state.position += result.examples
             state.loss_sum += result.loss_sum
+            state.rested += result.rested
             if result.examples:
-                job.progress.update(result.examples, result.loss_sum / result.examples)
+                walked = result.examples - result.rested
+                loss = result.loss_sum / walked if walked else state.loss
+                job.progress.update(result.examples, loss or 0.0)
             if pressed() and result.bad_row < 0:
                 return False
         if close_epoch(network, job, schedule):
             return True
     return True
+
+
+def _prepare_rest(network: Network, job: Job) -> None:
+    """See to it that only rows of these very data rest, and none if none is to."""
+    state = network._state
+    if network.known is None:
+        state.resting, state.data = None, 0
+        return
+    data = job.fingerprint()
+    if state.resting is None or state.data != data:
+        state.resting, state.data = np.zeros(job.inputs.n_rows, dtype=np.uint8), data
 
 
 def _shuffled(rows: NDArray[np.uint32], random: np.random.Generator) -> NDArray[np.uint32]:
@@ -241,7 +253,7 @@ def close_epoch(network: Network, job: Job, schedule: _core.ScheduleSpec) -> boo
     record = _record(network, job, scores, rate=schedule.at(int(network._core.step)))
     network.history.append(record)
     state.epochs += 1
-    state.position, state.loss_sum = 0, 0.0
+    state.begin_epoch()
     state.epoch_counts = network._counts()
     stop = job.patience > 0 and _is_stale(network, next(iter(scores.values())), job.patience)
     job.progress.epoch(record)
@@ -263,6 +275,7 @@ def _restore_best(network: Network) -> None:
     state = network._state
     if state.best_epoch not in (0, state.epochs):
         restore(network, state.best)
+        state.resting = None  # by what a later epoch knew
     state.forget_best()
 
 
@@ -280,11 +293,10 @@ def _record(
     described = ledger.describe(counts, network.layers, network._dense_reference())
     for layer, tables in zip(described["layers"], network._core.tables(), strict=True):
         layer.update(ledger.describe_tables(tables))
-    walked = counts["layers"][0]["queries"] if network.known else state.position  # or they rested
     record: Record = {
         "epoch": state.epochs + 1,
         "seconds": state.seconds,
-        "loss": state.loss_sum / walked if walked else None,
+        "loss": state.loss,
         "accuracy": None,
         **scores,
         "learning_rate": rate,

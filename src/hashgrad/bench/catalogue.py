@@ -1,6 +1,6 @@
 """The measures that `hashgrad bench` knows, with what is asked of each, and hashgrad's settings.
 
-hashgrad's settings, like the peer's, were picked on what is measured.
+hashgrad's settings, like those of PyTorch, were picked on what is measured.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ FULL = _listed(
         ours={"kept": 50},
     ),
     Choices(
-        "auto", "what is planned, against the best fixed way, four networks", asked=0.9, aim=1,
+        "auto", "what is planned, against the best of four fixed ways, four networks", asked=0.9,
+        aim=1,
         shapes=(
             ("mnist", (1000, 1000), 50), ("mnist", (300, 300), 30), ("mnist", (4000, 4000), 50),
             ("fashion-mnist", (1000, 1000), 200),

@@ -57,8 +57,9 @@ def network(
 class _Judge:
     """A watcher of `fit` that judges on the test rows a few times an epoch, its clock stopped."""
 
-    def __init__(self, net: Network, x: Any, y: Any, every: int) -> None:
-        self.net, self.x, self.y, self.every = net, x, y, every
+    def __init__(self, net: Network, x: Any, y: Any, an_epoch: int, judged: int) -> None:
+        self.net, self.x, self.y = net, x, y
+        self.an_epoch, self.every = an_epoch, max(1, an_epoch // judged)
         self.points: list[tuple[float, float]] = []
         self.examples = 0
         self.began = time.perf_counter()
@@ -70,7 +71,8 @@ class _Judge:
     def update(self, examples: int, loss: float) -> None:
         """Judge after every so many examples."""
         before, self.examples = self.examples, self.examples + examples
-        if before // self.every != self.examples // self.every:
+        ends = self.examples % self.an_epoch == 0  # `epoch` judges then
+        if before // self.every != self.examples // self.every and not ends:
             self._judge()
 
     def epoch(self, record: Any) -> None:
@@ -97,7 +99,7 @@ def training(
     """
     x, y, x_test, y_test = load(data)
     net = network(x.shape[1], int(y.max()) + 1, hidden, threads, seed, how)
-    judge = _Judge(net, x_test, y_test, len(x) // judged)
+    judge = _Judge(net, x_test, y_test, len(x), judged)
     net.fit(x, y, epochs=how.get("epochs", 1), progress=judge)
     report = net.report().to_dict()
     return {

@@ -34,6 +34,7 @@ def run(measures: Sequence[Measure], repeats: int, say: Say) -> dict[str, Any]:
         (`interrupted`), or a run that failed (`failure` is its message), what was measured until
         then.
     """
+    where = circumstances()
     rounds: dict[str, list[dict[str, Any]]] = {measure.name: [] for measure in measures}
     interrupted, failure = False, None
     with tempfile.TemporaryDirectory() as folder:
@@ -41,6 +42,7 @@ def run(measures: Sequence[Measure], repeats: int, say: Say) -> dict[str, Any]:
             for number in range(repeats):
                 for measure in measures:
                     found = measure.once(number + 1, Path(folder))
+                    found["meeting_nanoseconds"] = _meeting()
                     rounds[measure.name].append(found)
                     say(f"{number + 1}/{repeats}  {measure.title}: {in_words(measure, found)}")
         except KeyboardInterrupt:
@@ -48,7 +50,7 @@ def run(measures: Sequence[Measure], repeats: int, say: Say) -> dict[str, Any]:
         except RuntimeError as error:
             failure = str(error)
     return {
-        "circumstances": circumstances(),
+        "circumstances": where,
         "interrupted": interrupted,
         "failure": failure,
         "measures": {
@@ -102,8 +104,12 @@ def circumstances() -> dict[str, Any]:
         "simd": _core.simd_level(),
         "system": platform.system(),
         "versions": versions,
-        "meeting_nanoseconds": calibration.meeting() if _core.hardware_threads() > 1 else None,
+        "meeting_nanoseconds": _meeting(),
     }
+
+
+def _meeting() -> float | None:
+    return calibration.meeting() if _core.hardware_threads() > 1 else None
 
 
 def commit() -> str | None:

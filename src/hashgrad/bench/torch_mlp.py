@@ -195,19 +195,22 @@ def train_and_save(
 
 
 def latency(data: str, hidden: list[int], path: str, rows: int, threads: int) -> dict[str, Any]:
-    """Median seconds of single predictions in inference mode, as float32, bfloat16 and int8."""
+    """Median seconds of single predictions in inference mode: float32, bfloat16, int8, compiled."""
     how = {"batch": 1, "optimizer": "sgd", "rate": 0.0, "epochs": 0, "bf16": False}
     run = Training(data, hidden, how, 0, threads)
     package = run.torch
     run.model.load_state_dict(package.load(path))
     run.model.eval()
     found = {}
-    for name in ("float32", "bfloat16", "int8"):
+    for name in ("float32", "bfloat16", "int8", "float32 compiled", "bfloat16 compiled"):
         model, dtype = copy.deepcopy(run.model), package.float32
-        if name == "bfloat16":
+        if name.startswith("bfloat16"):
             model, dtype = model.to(package.bfloat16), package.bfloat16
         if name == "int8":
             model = _quantized(package, model)
+        if name.endswith("compiled"):
+            package.compiler.reset()
+            model = package.compile(model, dynamic=False)
         each = [run.x_test[row : row + 1].to(dtype) for row in range(rows)]
         times = []
         with package.inference_mode():
@@ -217,7 +220,8 @@ def latency(data: str, hidden: list[int], path: str, rows: int, threads: int) ->
                 start = time.perf_counter()
                 int(model(row).argmax())
                 times.append(time.perf_counter() - start)
-            right = (model(run.x_test.to(dtype)).argmax(1) == run.y_test).float().mean()
+            whole = getattr(model, "_orig_mod", model)  # compiled for single rows
+            right = (whole(run.x_test.to(dtype)).argmax(1) == run.y_test).float().mean()
         found[name] = {"seconds": statistics.median(times), "accuracy": float(right)}
     return found
 

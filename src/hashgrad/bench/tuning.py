@@ -25,7 +25,7 @@ from . import worker
 PEERS = Path(__file__).with_name("peers.json")
 SEEDS = (1, 2, 3)
 RATES: dict[str, tuple[float, ...]] = {
-    "adam": (5e-4, 1e-3, 2e-3, 3e-3, 5e-3),
+    "adam": (1e-3, 2e-3, 3e-3, 5e-3, 8e-3),
     "sgd": (0.02, 0.05, 0.1, 0.2, 0.4),
 }
 
@@ -64,16 +64,16 @@ class Task:
 TASKS = {
     "mnist-1000": Task("mnist", (1000, 1000)),
     "fashion-1000": Task(
-        "fashion-mnist", (1000, 1000), target=None, epochs=(4, 6, 8, 12), batches=(128, 256, 512),
-        optimizers=("adam",), rates={"adam": (1e-3, 2e-3, 3e-3)},
+        "fashion-mnist", (1000, 1000), target=None, epochs=(6, 8, 12, 16),
+        batches=(256, 512, 1024), optimizers=("adam",), rates={"adam": (1e-3, 2e-3, 3e-3, 5e-3)},
     ),
     "mnist-4000": Task(
-        "mnist", (4000, 4000), epochs=(1, 1.5), batches=(128, 256, 512), optimizers=("adam",),
-        rates={"adam": (1e-3, 2e-3, 3e-3)}, speed_seconds=3, finalists=3,
+        "mnist", (4000, 4000), epochs=(1, 1.5, 2), batches=(128, 256, 512, 1024),
+        optimizers=("adam",), rates={"adam": (1e-3, 2e-3, 3e-3)}, speed_seconds=3, finalists=3,
     ),
     "mnist-8000": Task(
-        "mnist", (8000, 8000), epochs=(1,), batches=(256, 512), optimizers=("adam",),
-        rates={"adam": (1e-3, 2e-3)}, speed_seconds=6, finalists=1,
+        "mnist", (8000, 8000), epochs=(1, 1.5), batches=(256, 512, 1024), optimizers=("adam",),
+        rates={"adam": (1e-3, 2e-3, 3e-3)}, speed_seconds=6, finalists=1,
     ),
 }  # fmt: skip
 

@@ -31,7 +31,7 @@ def bench(
     ] = False,
     tune: Annotated[
         bool,
-        typer.Option("--tune", help="Search for PyTorch's best settings first, for half an hour."),
+        typer.Option("--tune", help="Search for PyTorch's best settings first, and keep them."),
     ] = False,
     out: Annotated[
         str | None, typer.Option(help="Write a page with tables and pictures into this folder.")

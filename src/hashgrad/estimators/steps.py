@@ -38,7 +38,8 @@ def train_epoch(
         KeyboardInterrupt: Ctrl-C; see `abandon_epoch`.
     """
     state = network._state
-    state.rows, state.position, state.loss_sum = len(order), 0, 0.0
+    state.rows = len(order)
+    state.begin_epoch()
     state.epoch_counts = network._counts()
     schedule = core_schedule(Constant(warmup=0), rate, len(order), 1)
     for result in training.chunks(network, job, order, 0, schedule, where):
@@ -53,7 +54,7 @@ def train_epoch(
 def abandon_epoch(network: Network) -> None:
     """Leave the network as it stands in the middle of an epoch, ready to predict."""
     network.interrupted = True
-    network._state.position, network._state.loss_sum = 0, 0.0
+    network._state.begin_epoch()
     network._core.end_epoch()
 
 
