@@ -97,12 +97,17 @@ TrainResult Network::train_hogwild(const TrainingJob& job, std::span<const uint3
     }
     done += mine, rested += resting;
   });
+  return tally(done, rested, bad_row);
+}
+
+// What all threads did together.
+TrainResult Network::tally(uint64_t examples, uint64_t rested, int64_t bad_row) {
   TrainResult result;
   for (auto& walker : walkers_) result.loss_sum += walker->worker.loss;
-  result.examples = done;
+  result.examples = examples;
   result.rested = rested;
   result.bad_row = bad_row;
-  updates_ += result.examples;
+  updates_ += examples;
   return result;
 }
 
@@ -190,13 +195,7 @@ TrainResult Network::train_on_copies(const TrainingJob& job, std::span<const uin
       throw;
     }
   });
-  TrainResult result;
-  for (auto& walker : walkers_) result.loss_sum += walker->worker.loss;
-  result.examples = done;
-  result.rested = rested;
-  result.bad_row = bad_row;
-  updates_ += result.examples;
-  return result;
+  return tally(done, rested, bad_row);
 }
 
 // Copies pay where a cache line takes long from core to core, as it does between sockets or groups of cores; where a

@@ -112,13 +112,14 @@ class Network {
   void predict(const Batch& batch, bool exact, int threads,
                const std::function<void(uint64_t, const ActiveSet&)>& take);
 
-  // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies
+  // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies, tally
   void upkeep(const TrainingJob& job, Team& team);
   void rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team);
   uint64_t until_upkeep() const;
   Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;
   TrainResult train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
   TrainResult train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
+  TrainResult tally(uint64_t examples, uint64_t rested, int64_t bad_row);
   TrainResult train_on_copies(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
   bool works_on_copies(Team& team) const;
   void ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const;
