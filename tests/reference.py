@@ -100,6 +100,17 @@ def targets(loss: str, y: Any, n_outputs: int) -> Any:
     )
 
 
+def clusters(
+    seed: int, n_inputs: int, n_outputs: int, n_rows: int
+) -> tuple[np.ndarray, list[list[int]]]:
+    """Rows without negative entries, each a noisy point around its label's centre; the labels."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(n_outputs, n_inputs))
+    y = random.integers(n_outputs, size=n_rows)
+    x = (centres[y] + random.normal(size=(n_rows, n_inputs))).clip(0)
+    return x.astype(np.float32), [[int(label)] for label in y]
+
+
 def rows(*numbers: int) -> np.ndarray:
     """Row numbers as the core takes them."""
     return np.array(numbers, dtype=np.uint32)

@@ -26,11 +26,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def examples() -> tuple[np.ndarray, list[list[int]]]:
-    random = np.random.default_rng(71)
-    centres = random.normal(size=(N_OUTPUTS, N_INPUTS))
-    y = random.integers(N_OUTPUTS, size=N_ROWS)
-    x = (centres[y] + random.normal(size=(N_ROWS, N_INPUTS))).clip(0)
-    return x.astype(np.float32), [[int(label)] for label in y]
+    return twin.clusters(71, N_INPUTS, N_OUTPUTS, N_ROWS)
 
 
 def network(selector: str = "lsh", layout: str = "neuron", n: int = 200, **how: Any) -> Any:

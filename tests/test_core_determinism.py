@@ -21,11 +21,7 @@ N_INPUTS, N_OUTPUTS, N_ROWS = 40, 5, 120
 
 
 def examples() -> tuple[np.ndarray, list[list[int]]]:
-    random = np.random.default_rng(21)
-    centres = random.normal(size=(N_OUTPUTS, N_INPUTS))
-    y = random.integers(N_OUTPUTS, size=N_ROWS)
-    x = (centres[y] + random.normal(size=(N_ROWS, N_INPUTS))).clip(0)
-    return x.astype(np.float32), [[int(label)] for label in y]
+    return twin.clusters(21, N_INPUTS, N_OUTPUTS, N_ROWS)
 
 
 def network(name: str = "sgd", selector: str = "lsh", seed: int = 4, **settings: Any) -> Any:

@@ -28,13 +28,10 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def examples(bad: bool = False) -> tuple[Any, Any]:
     """A batch and labels; one row may be so large that its scores are not finite."""
-    random = np.random.default_rng(21)
-    centres = random.normal(size=(N_OUTPUTS, N_INPUTS))
-    y = random.integers(N_OUTPUTS, size=N_ROWS)
-    x = (centres[y] + random.normal(size=(N_ROWS, N_INPUTS))).clip(0)
+    x, y = twin.clusters(21, N_INPUTS, N_OUTPUTS, N_ROWS)
     if bad:
         x[BAD] = 3e38
-    return twin.csr(x), twin.labels([[int(label)] for label in y], N_OUTPUTS)
+    return twin.csr(x), twin.labels(y, N_OUTPUTS)
 
 
 def network(selector: str = "lsh", name: str = "sgd", **how: Any) -> Any:
