@@ -2,7 +2,7 @@
 #
 #   make demo       train on 5 % of the neurons beside the dense network, on real data where there is some
 #   make test       the test suite, with the doctests
-#   make bench      what benchmarks/results shows, on this machine; needs the data sets
+#   make bench      every measure, on this machine, into benchmarks/results; needs the data sets
 #   make instructions       the kernels' instruction counts against those kept (needs valgrind)
 #   make instructions-keep  keep the counts of today
 #   make lint       formats, rules, types and spelling

@@ -29,7 +29,7 @@ class Network(Predicts):
         l2: weight decay, at least 0.
         known: an example whose label has this probability already is not learned from, and rests
             when its turn comes next, in the following epoch (softmax, one label an example). 0.95
-            saves most of the work after the first epoch, and seldom costs accuracy; None learns
+            saves much of the work after the first epoch, and seldom costs accuracy; None learns
             from all. The loss is the mean over those that did not rest (None if all did);
             `partial_fit` lets nobody rest.
         batch_size: 1 trains asynchronously, each thread on one example at a time, without locks;
