@@ -73,7 +73,8 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
                   const ScheduleSpec& schedule, uint32_t batch_size, int threads,
                   std::optional<In<float, 1>> example_weights, std::optional<In<float, 1>> output_weights,
                   In<uint32_t, 1> sample, float known,
-                  std::optional<nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>> resting) {
+                  std::optional<nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>> resting,
+                  uint32_t workers) {
   check_ready(net, batch);
   check_targets(net, batch, targets);
   rule(!example_weights || example_weights->shape(0) == batch.n_rows, "example_weights must have one weight a row");
@@ -92,6 +93,11 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
   rule(known > 0.f && known <= 1.f, "known must be in (0, 1], got " + std::to_string(known));
   rule(known == 1.f || net.loss() == Loss::kSoftmax, "known must be 1 unless the loss is 'softmax'");
   job.known = known;
+  rule(workers <= 4096, "workers must be at most 4096, got " + std::to_string(workers));
+  rule(
+      !workers || (batch_size == 0 && !resting && net.optimizer().kind == Optimizer::kSgd && net.optimizer().l2 == 0.f),
+      "workers need batch_size 0, nobody resting and the optimizer 'sgd' with l2 = 0");
+  job.workers = workers;
   nb::gil_scoped_release release;
   return net.train(job, team_size(threads));
 }
@@ -293,7 +299,7 @@ void bind_network(nb::module_& m) {
           "batch"_a, "rows"_a, "threads"_a = 1)
       .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
            "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a, "known"_a = 1.f,
-           "resting"_a.none() = nb::none())
+           "resting"_a.none() = nb::none(), "workers"_a = 0)
       .def("end_epoch", &Network::end_epoch)
       .def(
           "arrange",

@@ -271,6 +271,8 @@ void Network::derive_after_load(int threads) {
 
 void Network::end_epoch() {
   const std::unique_lock writing(mutex_);
+  land_all();
+  collect_counts();
   for (Layer& layer : layers())
     if (layer.index()) layer.index()->refill_tables();
 }

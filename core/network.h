@@ -23,6 +23,7 @@ struct TrainingJob {
   std::span<const uint32_t> sample;  // rows that stand for the data at rebuilds
   ScheduleSpec schedule;
   uint32_t batch_size = 0;  // 0: Hogwild
+  uint32_t workers = 0;     // of a simulation of Hogwild on one thread; 0: the threads themselves
   const float* example_weights = nullptr;
   const float* output_weights = nullptr;
   float known = 1.f;           // an example whose label has this probability (softmax) is not learned from; 1: none
@@ -112,7 +113,7 @@ class Network {
   void predict(const Batch& batch, bool exact, int threads,
                const std::function<void(uint64_t, const ActiveSet&)>& take);
 
-  // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies, tally
+  // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies, tally; simulated.cpp: train_simulated, land
   void upkeep(const TrainingJob& job, Team& team);
   void rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team);
   uint64_t until_upkeep() const;
@@ -122,6 +123,14 @@ class Network {
   TrainResult tally(uint64_t examples, uint64_t rested, int64_t bad_row);
   TrainResult train_on_copies(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
   bool works_on_copies(Team& team) const;
+  TrainResult train_simulated(const TrainingJob& job, std::span<const uint32_t> rows);
+  struct UnderWay {  // an example with its simulated worker
+    std::unique_ptr<Example> example;
+    Rate rate;
+    bool computed = false;  // and not landed yet
+  };
+  void land(UnderWay& one);
+  void land_all();
   void ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const;
   float loss_of(Example& example, const TrainingJob& job, float scale) const;
   // A thread that works on its own: its memory, and the examples it walks.
@@ -165,6 +174,7 @@ class Network {
   std::vector<std::unique_ptr<Walker>> walkers_;  // of training
   std::vector<std::unique_ptr<Example>> batch_;   // of synchronous training
   std::vector<std::unique_ptr<Model>> copies_;    // for all members of a team but the first
+  std::vector<UnderWay> under_way_;               // of simulated workers
 
   // Training takes it alone, a call at a time; any number of callers predict or look on together in between. Taken
   // without the GIL, or a trainer that waits for it and a reader that waits for this would wait for ever.

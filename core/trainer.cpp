@@ -104,6 +104,7 @@ void Network::build(const Batch& batch, std::span<const uint32_t> sample, int th
 void Network::upkeep(const TrainingJob& job, Team& team) {
   if (!has_lsh_) return;
   if (step_ >= next_rebuild_) {
+    land_all();
     rebuild(*job.batch, job.sample, team);
     rebuild_interval_ = std::min(2 * rebuild_interval_, rebuild_every_);
     next_rebuild_ = step_ + rebuild_interval_;
@@ -132,7 +133,8 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
     uint64_t most = until_upkeep();
     if (job.batch_size) most = most > job.order.size() ? most : round_up(most, job.batch_size);  // whole batches
     const auto rows = job.order.subspan(at, static_cast<size_t>(std::min<uint64_t>(most, job.order.size() - at)));
-    const TrainResult part = job.batch_size          ? train_batches(job, rows, team)
+    const TrainResult part = job.workers             ? train_simulated(job, rows)
+                             : job.batch_size        ? train_batches(job, rows, team)
                              : works_on_copies(team) ? train_on_copies(job, rows, team)
                                                      : train_hogwild(job, rows, team);
     total.loss_sum += part.loss_sum;

@@ -133,6 +133,9 @@ PARAMETERS: dict[str, Parameter] = {
         1, _COUNT, "1 = asynchronous, lock-free threads; more = synchronous batches."
     ),
     "threads": Parameter(1, Interval(0, 1024, integer=True), "Threads; 0 = all cores."),
+    "simulated_workers": Parameter(
+        0, Interval(0, 4096, integer=True), "Workers to simulate on one thread; 0 = none."
+    ),
     "seed": Parameter(0, Interval(0, 2**63 - 1, integer=True), "Seed of everything random."),
     # Optimizers
     "rate": Parameter(None, _POSITIVE, "Learning rate at the start, after any warm-up."),

@@ -44,6 +44,10 @@ class Network(Predicts):
             bytes: it is None in the records that came from a file, and starts at 0 after them.
         interrupted: whether the last call of `fit` or `partial_fit` ended by Ctrl-C.
         extra: JSON-able values of your own, saved along.
+        simulated_workers: 0 trains with the threads there are. More simulates so many workers
+            without locks on one thread: an example is computed on the weights as they were when
+            its worker began, and its steps land after those of others, as the seed has it. For
+            plain SGD, to study what many cores would do; not saved.
 
     Raises:
         TypeError: a value of the wrong type.
@@ -92,6 +96,7 @@ class Network(Predicts):
         self.history: list[dict[str, Any]] = []
         self.interrupted = False
         self.extra: dict[str, Any] = {}
+        self.simulated_workers: int = default("simulated_workers")
         self._state = State.new(len(self.layers))
         self._ways: list[list[planning.Way]] = []  # of each layer, the chosen one first
         try:

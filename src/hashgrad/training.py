@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from . import _core, ledger, planning
 from .calibration import machine
+from .defaults import check
 from .job import Job, Record, stream
 from .schedules import Constant
 from .specification import core_schedule
@@ -186,6 +187,7 @@ def chunks(
         plan(network, batch, sample)
     if not core.built:
         core.build(batch, sample, network._n_threads)
+    _check_workers(network)
     batch_size = network.batch_size if network.batch_size > 1 else 0  # 0: asynchronous
     size = max(_FIRST_CHUNK // network.batch_size, 1) * network.batch_size
     while position < len(order):
@@ -202,6 +204,7 @@ def chunks(
             sample,
             network.known or 1.0,
             resting,
+            network.simulated_workers,
         )
         seconds = time.perf_counter() - start
         state.seconds += seconds
@@ -217,6 +220,18 @@ def chunks(
         size = max(int(size * speed) // network.batch_size, 1) * network.batch_size
         start = time.perf_counter()
     _check_weights(network, where)
+
+
+def _check_workers(network: Network) -> None:
+    """Raise unless the network's training can be simulated, if that is asked for."""
+    workers = check("simulated_workers", network.simulated_workers)
+    plain = network.optimizer.word == "sgd" and network.l2 == 0 and network.known is None
+    if workers and not (plain and network.batch_size == 1):
+        raise ValueError(
+            "simulated_workers need optimizer 'sgd', l2=0, known=None and batch_size=1, "
+            f"got simulated_workers={workers} with optimizer {network.optimizer.word!r}, "
+            f"l2={network.l2:g}, known={network.known}, batch_size={network.batch_size}"
+        )
 
 
 def _after_a_bad_row(network: Network) -> str:

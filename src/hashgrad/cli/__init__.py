@@ -1,4 +1,4 @@
-"""The command line `hashgrad`: train, evaluate, predict, info, bench, doctor.
+"""The command line `hashgrad`: one module of this folder for each of its commands.
 
 Bad input ends with one line on standard error and exit code 2, Ctrl-C with exit code 130.
 `HASHGRAD_TRACEBACK=1` shows where an error came from.
@@ -15,7 +15,7 @@ import typer
 
 from hashgrad import __version__
 
-from . import about, bench, predict, train
+from . import about, bench, predict, reproduce, train
 
 __all__ = ["app", "main"]
 
@@ -40,6 +40,7 @@ for _command in (
     predict.predict,
     about.info,
     bench.bench,
+    reproduce.reproduce,
     about.doctor,
 ):
     app.command()(_command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from hashgrad.bench import report, suite, tuning
 from hashgrad.bench.catalogue import FULL, QUICK
 from hashgrad.checks import one_of
 
-from .output import check_writable, console, write_json
+from .output import check_writable, console, folder_for_pictures, write_json
 
 REPEATS = 5
 TUNING_LOG = "tuning.json"
@@ -57,7 +56,7 @@ def bench(
     wanted = [measure.name for measure in chosen if measure.name in tuning.TASKS]
     if tune and not wanted:
         raise ValueError(f"--tune has no effect unless NAME is one of {', '.join(tuning.TASKS)}")
-    folder = None if out is None else _folder(out)
+    folder = None if out is None else folder_for_pictures("--out", out, "bench")
     check_writable("--json", json)
     people = console(json)
     if tune:
@@ -80,23 +79,6 @@ def _end(results: dict[str, Any]) -> None:
         raise RuntimeError(results["failure"])
     if results["interrupted"]:
         raise typer.Exit(130)
-
-
-def _folder(out: str) -> Path:
-    folder = Path(out)
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError:
-        raise ValueError("--out needs Matplotlib: pip install 'hashgrad[bench]'") from None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder) as probe:
-            probe.write(b"0")
-    except OSError as error:
-        raise ValueError(
-            f"--out must name a folder that can be made, got {out!r} ({error.strerror})"
-        ) from None
-    return folder
 
 
 def _table(results: dict[str, Any]) -> Any:

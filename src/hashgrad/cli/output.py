@@ -60,6 +60,33 @@ def check_writable(option: str, path: str | None, *inputs: str | None) -> None:
         ) from None
 
 
+def folder_for_pictures(option: str, path: str, extra: str) -> Path:
+    """A folder that can be written to, made if it is not there, where Matplotlib will draw.
+
+    Args:
+        option: the option that named the folder, for messages.
+        path: the folder.
+        extra: the extra of the package that brings Matplotlib.
+
+    Raises:
+        ValueError: Matplotlib is missing, or the folder cannot be made or written to.
+    """
+    folder = Path(path)
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
+        raise ValueError(f"{option} needs Matplotlib: pip install 'hashgrad[{extra}]'") from None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
+    except OSError as error:
+        raise ValueError(
+            f"{option} must name a folder that can be made, got {path!r} ({error.strerror})"
+        ) from None
+    return folder
+
+
 def _same(one: Path, other: Path) -> bool:
     if one.exists() and other.exists():
         return one.samefile(other)  # also by a hard link

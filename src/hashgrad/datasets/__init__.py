@@ -9,6 +9,8 @@ from .convexity import is_convex
 from .dataset import Dataset
 from .idx import read_idx, read_idx_folder
 from .loading import load, names
+from .mnist8m import Mnist8m, mnist8m_stream
+from .norb import read_norb_folder, read_norb_matrix
 from .npz import read_npz
 from .rectangles import make_rectangles, make_rectangles_image
 from .svmlight import read_svmlight
@@ -16,15 +18,19 @@ from .xc import read_xc
 
 __all__ = [
     "Dataset",
+    "Mnist8m",
     "is_convex",
     "load",
     "make_convex",
     "make_rectangles",
     "make_rectangles_image",
+    "mnist8m_stream",
     "names",
     "read_amat",
     "read_idx",
     "read_idx_folder",
+    "read_norb_folder",
+    "read_norb_matrix",
     "read_npz",
     "read_svmlight",
     "read_xc",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .dataset import Features
-from .opening import existing, open_bytes
+from .opening import existing, open_bytes, read_up_to
 
 # Third byte of the magic number: type of the values, which are stored big-endian.
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_CHUNK = 1 << 20  # bytes
 
 
 def read_idx(path: str | Path) -> npt.NDArray[Any]:
@@ -61,7 +60,7 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
             )
         shape = tuple(int(size) for size in np.frombuffer(header, dtype=">u4"))
         promised = dtype.itemsize * math.prod(shape)
-        data = _read_up_to(stream, promised + 1)
+        data = read_up_to(stream, promised + 1)
     if len(data) != promised:
         got = f"only {len(data)}" if len(data) < promised else "more"
         raise ValueError(
@@ -70,14 +69,6 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
         )
     values = np.frombuffer(data, dtype=dtype).reshape(shape)
     return values.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _read_up_to(stream: BinaryIO, n_bytes: int) -> bytearray:
-    """Read at most n_bytes, never reserving more memory than the file really fills."""
-    data = bytearray()
-    while len(data) < n_bytes and (chunk := stream.read(min(_CHUNK, n_bytes - len(data)))):
-        data += chunk
-    return data
 
 
 def idx_files(folder: Path) -> dict[str, Path | None]:

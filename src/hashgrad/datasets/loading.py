@@ -13,7 +13,8 @@ from ..checks import Interval, one_of
 from .amat import read_amat
 from .dataset import Dataset, Features, Task
 from .idx import idx_files
-from .named import NAMED_SETS, from_idx_folder, from_xc_folder, is_xc_folder
+from .named import NAMED_SETS, from_idx_folder, from_norb_folder, from_xc_folder, is_xc_folder
+from .norb import norb_files
 from .npz import read_npz
 from .svmlight import read_svmlight
 from .targets import read_targets
@@ -38,13 +39,15 @@ def load(
     """Load a data set by its name, or from files.
 
     Names: `mnist`, `fashion-mnist` (from `$HASHGRAD_DATA/<name>/`, the user's cache, or downloaded
-    into it), `digits`, `convex`, `rectangles`, `rectangles-image` (generated from the seed),
-    `bibtex`, `delicious` (from `$HASHGRAD_DATA/<name>/` or the cache).
+    into it), `mnist8m` (the digits of `mnist` deformed, by the seed), `digits`, `convex`,
+    `rectangles`, `rectangles-image` (generated from the seed), `norb`, `bibtex`, `delicious` (from
+    `$HASHGRAD_DATA/<name>/` or the cache).
 
     Files: `.npz` with x_train, y_train, x_test, y_test or with X, y; `.svm`, `.svmlight`,
     `.libsvm`, `.txt` in svmlight format, or `.txt` in the format of the Extreme Classification
     Repository; `.amat`; the text formats also with `.gz`. A folder holds the four IDX files of a
-    set such as MNIST, or train.txt and test.txt. To read a folder called mnist, write "./mnist".
+    set such as MNIST, the four .mat files of small NORB, or train.txt and test.txt. To read a
+    folder called mnist, write "./mnist".
 
     What the targets mean is read off them (`targets.read_targets`) unless `task` says it. Labels
     that are whole numbers from 0 up are kept; others are numbered in sorted order, and
@@ -169,10 +172,12 @@ def _from_folder(folder: Path) -> Dataset:
         return from_xc_folder(str(folder), folder)
     if any(idx_files(folder).values()):
         return from_idx_folder(str(folder), folder)
+    if any(norb_files(folder).values()):
+        return from_norb_folder(str(folder), folder)
     raise FileNotFoundError(
         f"{folder}: a folder must hold the four IDX files of a set (train-images-idx3-ubyte, "
         "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, plain or .gz), "
-        "or train.txt and test.txt"
+        "the four .mat files of small NORB, or train.txt and test.txt"
     )
 
 

@@ -13,6 +13,8 @@ from .dataset import Dataset
 from .download import download
 from .folders import cache_folder, own_folder, where_to_put
 from .idx import idx_files, read_idx_folder
+from .mnist8m import make_mnist8m
+from .norb import FILES, N_CLASSES, norb_files, read_norb_folder
 from .opening import existing
 from .rectangles import make_rectangles, make_rectangles_image
 from .xc import read_xc
@@ -82,6 +84,22 @@ def from_xc_folder(name: str, folder: Path) -> Dataset:
     return Dataset(name, "multilabel", x_train, y_train, x_test, y_test, n_classes=n_labels)
 
 
+def _norb(train_size: int | None, test_size: int | None, seed: int) -> Dataset:
+    for folder in (own_folder("norb"), cache_folder("norb")):
+        if folder is not None and any(norb_files(folder).values()):
+            return from_norb_folder("norb", folder).first_rows(train_size, test_size)
+    raise FileNotFoundError(
+        "norb is not on this machine, and is not downloaded. "
+        + where_to_put("norb", f"{', '.join(FILES.values())}, plain or .gz,")
+    )
+
+
+def from_norb_folder(name: str, folder: Path) -> Dataset:
+    """Make a data set of a folder's four files of small NORB."""
+    (x_train, y_train), (x_test, y_test) = read_norb_folder(folder)
+    return Dataset(name, "classification", x_train, y_train, x_test, y_test, n_classes=N_CLASSES)
+
+
 def _digits(train_size: int | None, test_size: int | None, seed: int) -> Dataset:
     from sklearn.datasets import load_digits
 
@@ -103,6 +121,11 @@ def _generated(
 
 NAMED_SETS = {
     "mnist": NamedSet("handwritten digits, 60,000 + 10,000 images of 28 x 28", _idx("mnist")),
+    "mnist8m": NamedSet(
+        "the same digits deformed and shifted at random: 240,000 unless told otherwise, of a "
+        "stream of 8,100,000; MNIST's 10,000 test images",
+        _generated(make_mnist8m),
+    ),
     "fashion-mnist": NamedSet(
         "photographs of clothes, 60,000 + 10,000 images of 28 x 28", _idx("fashion-mnist")
     ),
@@ -120,6 +143,9 @@ NAMED_SETS = {
     "rectangles-image": NamedSet(
         "the same with textures inside and outside, 12,000 + 50,000 generated images of 28 x 28",
         _generated(make_rectangles_image),
+    ),
+    "norb": NamedSet(
+        "photographs of toys, 24,300 + 24,300 pairs of images of 32 x 32 (files needed)", _norb
     ),
     "bibtex": NamedSet(
         "159 tags of 4,880 + 2,515 bibliography entries (files needed)", _xc("bibtex")

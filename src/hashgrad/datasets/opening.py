@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 20  # bytes
 
 
 @contextmanager
@@ -31,6 +32,14 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
                 yield cast("BinaryIO", unzipped)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{path}: gzip data is cut short or damaged ({error})") from error
+
+
+def read_up_to(stream: BinaryIO, n_bytes: int) -> bytearray:
+    """Read at most n_bytes, never reserving more memory than the file really fills."""
+    data = bytearray()
+    while len(data) < n_bytes and (chunk := stream.read(min(_CHUNK, n_bytes - len(data)))):
+        data += chunk
+    return data
 
 
 def existing(folder: Path, *names: str) -> Path | None:

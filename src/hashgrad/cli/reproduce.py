@@ -1,0 +1,60 @@
+"""`hashgrad reproduce`: every claim of the paper tested on this machine, in one report."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from hashgrad import experiments
+
+from .output import check_writable, console, folder_for_pictures, table, write_json
+
+OUT = "hashgrad-report"
+
+
+def reproduce(
+    context: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small networks and few examples: minutes. The default.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The paper's networks and all examples: many hours.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Run this part only, of {', '.join(experiments.PARTS)}; may be given again."
+        ),
+    ] = None,
+    out: Annotated[
+        str, typer.Option(help="Folder for report.html, the figures and results.json.")
+    ] = OUT,
+    json: Annotated[
+        str | None, typer.Option(help="Write the claims and sections as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Run the paper's experiments and write a report: its claims, ours, and whether they hold.
+
+    What a session has found is kept in results.json of the folder: Ctrl-C loses only the runs under
+    way, and the same command goes on from there. Needs Matplotlib: pip install 'hashgrad[report]'.
+    """
+    if quick and full:
+        raise ValueError("--quick and --full exclude each other: give one of them")
+    folder = folder_for_pictures("--out", out, "report")
+    check_writable("--json", json)
+    people = console(json)
+    page = experiments.reproduce(
+        folder,
+        size="full" if full else "quick",
+        only=only or (),
+        say=people.print,
+        typed=shlex.join(["hashgrad", *context.obj]) if context.obj else None,
+    )
+    write_json(json, page.to_dict())
+    words = {True: "held", False: "not held", None: "not measured"}
+    people.print(
+        table(*((words[claim.held], f"{claim.text} {claim.ours}") for claim in page.claims))
+    )
+    people.print(f"wrote {folder / 'report.html'}")

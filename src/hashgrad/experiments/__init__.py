@@ -1,0 +1,117 @@
+"""The paper's experiments, and a ledger that proves or denies each of its claims.
+
+`hashgrad reproduce` runs them; see `reproduce`.
+
+Source: Spring and Shrivastava (2016), arXiv 1602.08194.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hashgrad.checks import one_of
+
+from . import ablation, accuracy, asynchronous, cost, depth, report, scaling, stream
+from .lab import Lab, NotRunError
+from .page import Claim, Page, Section
+from .parts import Part, command
+from .sizes import SIZES, Size
+
+__all__ = ["PARTS", "SIZES", "Page", "reproduce"]
+
+PARTS: dict[str, Callable[[Lab, Size], Part]] = {
+    part.NAME: part.run for part in (accuracy, asynchronous, scaling, cost, depth, ablation, stream)
+}
+
+
+def reproduce(
+    out: str | os.PathLike[str],
+    size: str = "quick",
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = lambda line: None,
+    typed: str | None = None,
+) -> Page:
+    """Run the experiments and write `results.json`, the figures and `report.html` into a folder.
+
+    What `results.json` of an earlier session holds is not run again: a session that was stopped
+    goes on. Ctrl-C writes the report of what is there, and is raised again.
+
+    Args:
+        out: the folder; made if it is not there.
+        size: `"quick"` (minutes) or `"full"` (the paper's networks, hours).
+        only: parts to run, of `PARTS`; all by default. The report shows the others as far as
+            their results are known.
+        say: is told a line for each run.
+        typed: the command that a person typed, for the record.
+
+    Returns:
+        What the report shows.
+
+    Raises:
+        ValueError: an unknown size or part, or a `results.json` that is not ours.
+        ModuleNotFoundError: Matplotlib is missing (`pip install 'hashgrad[report]'`).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = reproduce(folder, only=["cost"])  # doctest: +SKIP
+    """
+    if size not in SIZES:
+        raise one_of("size", size, SIZES)
+    for name in only:
+        if name not in PARTS:
+            raise one_of("only", name, PARTS)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [name for name in PARTS if name in only or not only]
+    with Lab(folder, typed or f"hashgrad reproduce --{size} --out {folder}", say) as lab:
+        try:
+            for name in wanted:
+                _run(name, lab, SIZES[size])
+        finally:
+            lab.offline = True
+            page = _page(lab, SIZES[size])
+            report.write(page, folder)
+    return page
+
+
+def _run(name: str, lab: Lab, size: Size) -> Part:
+    try:
+        return PARTS[name](lab, size)
+    except FileNotFoundError as error:  # the data is not here
+        return _missing(name, str(error))
+    except NotRunError:
+        return _missing(name, f"Not run yet: {command(size, name)}.")
+
+
+def _missing(name: str, why: str) -> Part:
+    title = name.capitalize()
+    return Part(Section(name=name, title=title, sentence="", missing=why), ())
+
+
+def _page(lab: Lab, size: Size) -> Page:
+    parts = [_run(name, lab, size) for name in PARTS]
+    claims: list[Claim] = [claim for part in parts for claim in part.claims]
+    return Page(
+        title="hashgrad: the claims of arXiv 1602.08194, tested",
+        about=_about(lab, size),
+        claims=tuple(claims),
+        sections=tuple(part.section for part in parts),
+    )
+
+
+def _about(lab: Lab, size: Size) -> tuple[tuple[str, str], ...]:
+    here: dict[str, Any] = lab.sessions[-1]
+    used = sorted({str(lab.sessions[one["session"]]["commit"]) for one in lab.results.values()})
+    versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
+    return (
+        ("size", size.name),
+        ("date", here["date"]),
+        ("commit", ", ".join(used) or str(here["commit"])),
+        ("machine", f"{here['processor']}, {here['hardware_threads']} threads, {here['simd']}"),
+        ("versions", versions),
+        ("runs", f"{len(lab.results):,}, each in results.json with its command and seed"),
+    )

@@ -1,0 +1,110 @@
+"""Part 6: our own choices, each changed in turn.
+
+What a change costs shows only beside what it is a change of: choices about tables are taken back
+from a network that looks up in tables, the others from the defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .lab import Lab, Result
+from .page import Section, Table
+from .parts import Part, mean, percent, points, study_run, study_set
+from .sizes import Size
+
+NAME = "ablation"
+DEPTH = 2
+_TABLES: dict[str, Any] = {"lookup": "tables", "code": "bits"}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "inputs not centred": {"center": False},
+    "no re-ranking: the first found are kept": {"candidates": 1.0},
+    "four candidates for each neuron kept": {"candidates": 4.0},
+    "signs instead of bytes": {"code": "bits", "lookup": "scan"},
+    "whole space instead of the subspace": {"projection": "gaussian", "lookup": "scan"},
+    "rows re-hashed on a schedule": {"rehash": "rows"},
+}
+TABLES: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "one probe a table instead of eight": {"probes": 1},
+    "by buckets shared instead of signatures": {"ranking": "collisions"},
+    "with Simple-LSH's transform": {"transform": "simple"},
+    "with Sign-ALSH's transform": {"transform": "sign-alsh"},
+    "with L2-ALSH's transform": {"transform": "l2-alsh"},
+    "inputs not centred": {"center": False},
+    "no re-ranking: the first found are kept": {"candidates": 1.0},
+    "rows re-hashed on a schedule": {"rehash": "rows"},
+}
+
+
+def run(lab: Lab, size: Size) -> Part:
+    """Train with every choice, with the same seeds."""
+    data = study_set(size)
+    groups = {
+        "defaults": dict(DEFAULTS),
+        "tables": {name: {**_TABLES, **change} for name, change in TABLES.items()},
+    }
+    wanted = {
+        (group, name): [
+            study_run(
+                size,
+                data,
+                DEPTH,
+                "LSH",
+                size.study_rate,
+                size.study_examples,
+                seed=seed,
+                lsh=tuple(sorted(settings.items())),
+            )
+            for seed in range(size.seeds)
+        ]
+        for group, choices in groups.items()
+        for name, settings in choices.items()
+    }
+    results = lab.train((run for runs in wanted.values() for run in runs), NAME)
+    found = {way: [results[run] for run in runs] for way, runs in wanted.items()}
+    columns = ("choice", "accuracy", "difference", "multiplications", "recall", "µs an example")
+    titles = {
+        "defaults": "Changes of the defaults (a scan of byte codes, or what is planned)",
+        "tables": "Changes of a network that looks up in tables of signs",
+    }
+    return Part(
+        Section(
+            name=NAME,
+            title="Our own choices, each changed in turn",
+            sentence=(
+                f"{data}, {DEPTH} × {size.width}, {percent(size.share, 0)} active, "
+                f"{size.study_examples:,} examples, rate {size.study_rate:g}, mean of {size.seeds} "
+                "seeds. Times are of one thread with other runs beside it: compare them, no more."
+            ),
+            tables=tuple(
+                Table(
+                    title=titles[group],
+                    sentence="Differences are in accuracy, from the first row.",
+                    columns=columns,
+                    rows=tuple(
+                        _row(name, found[group, name], found[group, "as it is"]) for name in choices
+                    ),
+                )
+                for group, choices in groups.items()
+            ),
+        ),
+        (),
+    )
+
+
+def _row(name: str, results: list[Result], first: list[Result]) -> tuple[Any, ...]:
+    good = [result for result in results if not result["diverged"]]
+    if not good:
+        return (name, "diverged", None, None, None, None)
+    accuracy = mean([result["accuracy"] for result in good])
+    recalls = [mean([r for r in result["recall"] if r is not None]) for result in good]
+    return (
+        name,
+        percent(accuracy, 2),
+        points(accuracy - mean([result["accuracy"] for result in first])),
+        percent(mean([result["multiplications_fraction"] for result in good]), 2),
+        f"{mean(recalls):.3f}",
+        f"{mean([1e6 * result['seconds'] / result['examples'] for result in good]):.1f}",
+    )

@@ -1,0 +1,144 @@
+"""Part 5: does selection by hashing survive depth? One to seven hidden layers.
+
+Source: the objection of arXiv 2306.09293, that it does not scale to many layers.
+"""
+
+from __future__ import annotations
+
+from .lab import Lab, Result
+from .page import Claim, Figure, Line, Panel, Section, Table
+from .parts import Part, command, percent, points, study_run, study_set
+from .sizes import Size
+
+NAME = "depth"
+METHODS = ("NN", "WTA", "LSH")
+TUNING = 8  # runs that pick a rate are so many times as short
+WITHIN = 0.02  # of the dense network's accuracy at the same depth
+
+
+def run(lab: Lab, size: Size) -> Part:
+    """Train the dense network, the exact selection and hashing at every depth, at each rate."""
+    data = study_set(size)
+    trials = {
+        (method, depth, rate): study_run(
+            size, data, depth, method, rate, size.depth_examples // TUNING, validate=True
+        )
+        for method in METHODS
+        for depth in size.layers
+        for rate in size.rates
+    }
+    tried = lab.train(trials.values(), f"{NAME}: rates")
+    rates = {
+        (method, depth): max(
+            size.rates, key=lambda rate: tried[trials[method, depth, rate]]["accuracy"]
+        )
+        for method in METHODS
+        for depth in size.layers
+    }
+    wanted = {
+        (method, depth): study_run(size, data, depth, method, rate, size.depth_examples)
+        for (method, depth), rate in rates.items()
+    }
+    results = lab.train(wanted.values(), NAME)
+    found = {way: results[run] for way, run in wanted.items()}
+    return Part(_section(size, data, found, rates), _claims(size, data, found))
+
+
+Found = dict[tuple[str, int], Result]
+
+
+def _section(size: Size, data: str, found: Found, rates: dict[tuple[str, int], float]) -> Section:
+    deepest = max(size.layers)
+    rows = []
+    for depth in size.layers:
+        dense, lsh = found["NN", depth], found["LSH", depth]
+        recall = [f"{r:.2f}" for r in lsh.get("recall", []) if r is not None]
+        rows.append(
+            (
+                depth,
+                *(percent(found[method, depth]["accuracy"], 2) for method in METHODS),
+                points(lsh["accuracy"] - dense["accuracy"]),
+                *recall,
+                *[None] * (deepest - len(recall)),
+            )
+        )
+    return Section(
+        name=NAME,
+        title="Depth",
+        sentence=(
+            f"1 to {deepest} hidden layers of {size.width} on {data}, {percent(size.share, 0)} of "
+            f"every layer active, {size.depth_examples:,} examples. Rates are picked for each "
+            "method and depth on a validation split, with an eighth of the examples."
+        ),
+        figures=(
+            Figure(
+                name="accuracy-by-depth",
+                title="Accuracy by number of hidden layers",
+                sentence=(
+                    "WTA computes every activation and keeps the largest: what it loses is lost to "
+                    "sparsity, what LSH loses below it to hashing."
+                ),
+                x_label="hidden layers",
+                y_label="test accuracy",
+                panels=(
+                    Panel(
+                        f"{data}, {size.width} wide",
+                        tuple(
+                            Line(
+                                method,
+                                tuple(
+                                    (float(depth), *[found[method, depth]["accuracy"]] * 3)
+                                    for depth in size.layers
+                                ),
+                                dashed=method == "NN",
+                            )
+                            for method in METHODS
+                        ),
+                    ),
+                ),
+                x_ticks=tuple(map(float, size.layers)),
+                y_percent=True,
+            ),
+        ),
+        tables=(
+            Table(
+                title="Accuracy, and recall of every layer",
+                sentence=(
+                    "Recall is the share of the neurons with the largest activations that LSH "
+                    "found, by layer from the input."
+                ),
+                columns=(
+                    "hidden layers", *METHODS, "LSH − NN",
+                    *(f"recall {layer}" for layer in range(1, deepest + 1)),
+                ),
+                rows=tuple(rows),
+            ),
+            Table(
+                title="Rates that were picked, by depth",
+                sentence="From the same grid for all.",
+                columns=("method", "hidden layers", "rate"),
+                rows=tuple((*way, rate) for way, rate in rates.items()),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _claims(size: Size, data: str, found: Found) -> tuple[Claim, ...]:
+    deepest = max(size.layers)
+    gap = {
+        method: found[method, deepest]["accuracy"] - found["NN", deepest]["accuracy"]
+        for method in ("WTA", "LSH")
+    }
+    return (
+        Claim(
+            text="Selection by hashing scales to many layers.",
+            paper="disputed by arXiv 2306.09293",
+            ours=(
+                f"{deepest} hidden layers on {data}: LSH − NN {points(gap['LSH'])}, "
+                f"WTA − NN {points(gap['WTA'])}"
+            ),
+            held=gap["LSH"] >= -WITHIN,
+            command=command(size, NAME),
+            note="Held: within 2 points of the dense network of the same depth.",
+        ),
+    )

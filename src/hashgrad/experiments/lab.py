@@ -1,0 +1,166 @@
+"""Where runs are carried out, and what they found is kept: nothing is run twice, nothing is lost.
+
+Every result goes to `results.json` as soon as it is there. A session that was stopped goes on from
+that file; a result is used again whatever the commit it came from, which it names.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hashgrad import _core
+from hashgrad.atomic import write_atomically
+from hashgrad.bench.suite import circumstances
+
+from . import runs
+from .runs import Run
+
+RESULTS = "results.json"
+Result = dict[str, Any]
+Say = Callable[[str], None]
+_SAVE_SECONDS = 5.0  # between two writings of the file, while runs end one after another
+
+
+class NotRunError(Exception):
+    """A result is asked for that is not there, of a lab that runs nothing any more."""
+
+
+class Lab:
+    """Carries out runs, several at a time, and remembers what came of them.
+
+    Args:
+        folder: where `results.json` lies; it is read if it is there.
+        command: what the person typed, kept with each result.
+        say: is told a line for each run that is done.
+        processes: runs at a time; each takes one thread.
+
+    Raises:
+        ValueError: `results.json` is there but is not one of ours.
+    """
+
+    def __init__(
+        self, folder: Path, command: str, say: Say = lambda line: None, processes: int | None = None
+    ) -> None:
+        self.path = folder / RESULTS
+        self.say = say
+        self.offline = False  # whether only what is known already is given out
+        self.processes = processes or _core.hardware_threads()
+        self.command = command
+        self.sessions: list[Result] = []
+        self.results: dict[str, Result] = {}
+        self._saved = 0.0
+        self._pool: Any = None  # of processes, as soon as it is needed
+        if self.path.exists():
+            self.sessions, self.results = _read(self.path)
+        self.sessions.append({**circumstances(), "command": command})
+
+    def train(self, wanted: Iterable[Run], part: str) -> dict[Run, Result]:
+        """The results of training runs, of those not known by carrying them out.
+
+        Args:
+            wanted: the runs, in any order; equal ones are carried out once.
+            part: what they belong to, for the lines that are said.
+        """
+        listed = list(dict.fromkeys(wanted))
+        missing = [run for run in listed if run.key not in self.results]
+        if missing and self.offline:
+            raise NotRunError(missing[0].key)
+        together = [run for run in missing if run.threads == 1]
+        alone = [run for run in missing if run.threads > 1]
+        try:
+            for number, (run, result) in enumerate(self._carry_out(together, alone), start=1):
+                self._keep(run.key, run.command, run.seed, result)
+                found = f"{result['accuracy']:.2%} in {result['seconds']:.1f} s"
+                self.say(f"{part} {number}/{len(missing)}  {run}: {found}")
+        finally:
+            if missing:
+                self.save()
+        return {run: self.results[run.key]["result"] for run in listed}
+
+    def measure(
+        self, name: str, settings: Mapping[str, Any], how: Callable[..., Result], part: str
+    ) -> Result:
+        """What a function of this package finds, alone on the machine; once for these settings."""
+        key = json.dumps({"measure": name, **settings}, sort_keys=True)
+        if key not in self.results:
+            if self.offline:
+                raise NotRunError(key)
+            start = time.perf_counter()
+            result = how(**settings)
+            result.setdefault("seconds", time.perf_counter() - start)
+            self._keep(key, self.command, int(settings.get("seed", 0)), result)
+            self.save()
+            self.say(f"{part}  {name} in {time.perf_counter() - start:.1f} s")
+        found: Result = self.results[key]["result"]
+        return found
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the processes, and whatever they are at."""
+        if self._pool:
+            self._pool.terminate()
+            self._pool.join()
+            self._pool = None
+
+    def save(self) -> None:
+        """Write all results to the file, whole or not at all."""
+        kept = {"sessions": self.sessions, "results": self.results}
+        text = json.dumps(kept, indent=1, sort_keys=True) + "\n"
+        write_atomically(self.path, [text.encode()])
+        self._saved = time.monotonic()
+
+    def _keep(self, key: str, command: str, seed: int, result: Result) -> None:
+        self.results[key] = {
+            "command": command,
+            "seed": seed,
+            "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "session": len(self.sessions) - 1,  # which of them: its commit, versions, machine
+            "result": result,
+        }
+        if time.monotonic() - self._saved > _SAVE_SECONDS:
+            self.save()
+
+    def _carry_out(self, together: list[Run], alone: list[Run]) -> Iterable[tuple[Run, Result]]:
+        processes = min(self.processes, len(together))
+        if processes > 1:
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = context.Pool(self.processes, _leave_ctrl_c_to_the_parent)
+            keys = [run.key for run in together]
+            for key, result in self._pool.imap_unordered(_train_by_key, keys):
+                yield Run.from_key(key), result
+        else:
+            for run in together:
+                yield run, runs.train(run)
+        for run in alone:
+            yield run, runs.train(run)
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _train_by_key(key: str) -> tuple[str, Result]:
+    return key, runs.train(Run.from_key(key))
+
+
+def _read(path: Path) -> tuple[list[Result], dict[str, Result]]:
+    try:
+        kept = json.loads(path.read_text())
+        sessions, results = list(kept["sessions"]), dict(kept["results"])
+        for found in results.values():
+            found["result"], sessions[found["session"]]["commit"]
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise ValueError(
+            f"{path} must be a file that `hashgrad reproduce` wrote, or not be there: move it away"
+        ) from None
+    return sessions, results

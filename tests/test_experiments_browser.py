@@ -1,0 +1,273 @@
+"""The report in a browser: nothing fails, nothing is cut off, everything can be read and sorted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments_help import example_page, hard_page
+from hashgrad.experiments import report
+
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+FLAGS = (
+    "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+    "disable-background-networking", "disable-component-update", "disable-sync",
+)  # fmt: skip
+WIDTHS, THEMES = (390, 1280), ("light", "dark")
+
+# The contrast of an element's text with what is behind it, after WCAG 2.
+CONTRAST = """
+const parts = text => text.match(/[\\d.]+/g).map(Number);
+const light = text => {
+  const [r, g, b] = parts(text).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = element => {
+  for (let e = element; e; e = e.parentElement) {
+    const colour = getComputedStyle(e).backgroundColor;
+    const alpha = parts(colour)[3] ?? 1;
+    if (alpha === 1) return colour;
+    if (alpha > 0) throw new Error("half transparent: " + colour);
+  }
+  throw new Error("nothing behind");
+};
+const ink = e => {
+  const style = getComputedStyle(e);
+  return e instanceof SVGElement && style.fill !== "none" ? style.fill : style.color;
+};
+const found = [];
+for (const e of document.querySelectorAll(arguments[0])) {
+  const [a, b] = [light(ink(e)), light(behind(e))];
+  found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.textContent.slice(0, 40)]);
+}
+return found;
+"""
+
+# What reaches beyond the right edge though nothing around it scrolls.
+OUTSIDE = """
+const width = document.documentElement.clientWidth;
+return [...document.querySelectorAll("body *")]
+  .filter(e => e.getBoundingClientRect().right > width + 0.5 && !e.closest(".scroll")
+    && !e.closest("thead"))
+  .map(e => e.outerHTML.slice(0, 80));
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium without a window, with a profile of its own; loading only what it is told."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Debian's chromium and chromium-driver on the path")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    options = Options()
+    options.binary_location = CHROMIUM
+    for flag in FLAGS:
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SE_OFFLINE", "true")
+        patch.setenv("SE_AVOID_STATS", "true")
+        driver = webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report.write(example_page(), tmp_path_factory.mktemp("report"))[0]
+
+
+def show(browser: Any, page: Path, width: int = 1280, theme: str = "light") -> None:
+    """Open a page in a window of this width and with this theme."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": theme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)  # forgets what came before
+    browser.get(page.as_uri())
+
+
+def events(browser: Any) -> list[dict[str, Any]]:
+    return [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+
+
+def requests(found: list[dict[str, Any]]) -> list[str]:
+    """What was asked for, but for what stands in the page itself."""
+    asked = [e["params"]["request"]["url"] for e in found if e["method"].endswith("BeSent")]
+    return [url for url in asked if not url.startswith("data:")]
+
+
+def column(browser: Any, table: int, place: int) -> list[str]:
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.block > .scroll > table')[arguments[0]]"
+        ".tBodies[0].rows].map(row => row.cells[arguments[1]].textContent)", table, place,
+    )  # fmt: skip
+
+
+def press(browser: Any, table: int, place: int, key: str | None = None) -> str:
+    """Click a header, or press a key on it; the order that it then tells."""
+    from selenium.webdriver.common.by import By
+
+    found = browser.find_elements(By.CSS_SELECTOR, ".block > .scroll > table")[table]
+    head = found.find_elements(By.TAG_NAME, "th")[place]
+    button = head.find_element(By.TAG_NAME, "button")
+    browser.execute_script(
+        "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button
+    )
+    if key:
+        button.send_keys(key)
+    else:
+        button.click()
+    return str(head.get_attribute("aria-sort"))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_nothing_fails_and_nothing_is_asked_for(
+    browser: Any, page: Path, width: int, theme: str
+) -> None:
+    show(browser, page, width, theme)
+    found = events(browser)
+    assert browser.get_log("browser") == []
+    assert requests(found) == [page.as_uri()]
+    assert [event for event in found if event["method"] == "Network.loadingFailed"] == []
+    broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+    assert browser.execute_script(broken) == 0
+    assert browser.title == example_page().title
+
+
+@pytest.mark.parametrize("width", [320, *WIDTHS])
+def test_nothing_reaches_beyond_the_edge(browser: Any, page: Path, width: int) -> None:
+    show(browser, page, width)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    root = "document.documentElement"
+    assert browser.execute_script(f"return {root}.clientWidth") in (width, width - 15)
+    assert browser.execute_script(f"return {root}.scrollWidth <= {root}.clientWidth")
+    assert browser.execute_script(OUTSIDE) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_text_can_be_read_in_light_and_dark(
+    browser: Any, page: Path, width: int, theme: str
+) -> None:
+    show(browser, page, width, theme)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    for selector in (
+        "p, h1, h2, h3, h4, li, dt, dd, a, summary",
+        ".ledger th, .ledger td, .ledger code, .held, .note",
+        ".sortable th, .sortable td, .sortable button",
+        ".panels text",
+    ):
+        found = browser.execute_script(CONTRAST, selector)
+        assert found
+        assert [pair for pair in found if pair[0] < 4.5] == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_lines_can_be_seen_in_light_and_dark(browser: Any, page: Path, theme: str) -> None:
+    show(browser, page, 1280, theme)
+    found = browser.execute_script(CONTRAST, ".key polygon")
+    assert len(found) > 10
+    assert [pair for pair in found if pair[0] < 3] == []
+
+
+def test_light_and_dark_differ(browser: Any, page: Path) -> None:
+    seen = []
+    for theme in THEMES:
+        show(browser, page, theme=theme)
+        seen.append(
+            browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        )
+    assert seen[0] != seen[1]
+
+
+def test_a_click_sorts_text_and_another_reverses_it(browser: Any, page: Path) -> None:
+    show(browser, page)
+    assert press(browser, 1, 0) == "ascending"
+    assert column(browser, 1, 0) == ["backward", "forward", "hash", "rank", "update"]
+    assert press(browser, 1, 0) == "descending"
+    assert column(browser, 1, 0) == ["update", "rank", "hash", "forward", "backward"]
+
+
+def test_numbers_sort_as_numbers_and_whole_rows_move(browser: Any, page: Path) -> None:
+    show(browser, page)
+    assert press(browser, 1, 2) == "ascending"
+    assert column(browser, 1, 2) == ["0.5 %", "2 %", "9.5 %", "30 %", "58 %"]
+    assert column(browser, 1, 0) == ["hash", "rank", "backward", "forward", "update"]
+    assert press(browser, 1, 1) == "ascending"
+    assert press(browser, 1, 1) == "descending"
+    assert column(browser, 1, 1) == ["123,450,000", "12,345,000", "1,234,500", "123,450", "12,345"]
+    sorts = (
+        "return [...document.querySelectorAll('.block > .scroll > table')[1].tHead.rows[0].cells]"
+    )
+    said = browser.execute_script(sorts + ".map(head => head.getAttribute('aria-sort'))")
+    assert said == ["none", "descending", "none"]
+
+
+def test_missing_values_come_last_either_way(browser: Any, page: Path) -> None:
+    show(browser, page)
+    for order, expected in (("ascending", ["0.8300", "0.8710", "0.9025", "–"]),
+                            ("descending", ["0.9025", "0.8710", "0.8300", "–"])):  # fmt: skip
+        assert press(browser, 0, 6) == order
+        assert column(browser, 0, 6) == expected
+    assert column(browser, 0, 0)[-1] == "norb"
+
+
+def test_negative_numbers_and_spreads_sort_by_their_value(browser: Any, page: Path) -> None:
+    show(browser, page)
+    press(browser, 0, 5)
+    assert column(browser, 0, 5) == ["−0.76 points", "−0.29 points", "+0.10 points", "–"]
+    press(browser, 0, 2)
+    assert column(browser, 0, 0) == ["convex", "fashion-mnist", "mnist", "norb"]
+
+
+def test_the_keyboard_sorts_too(browser: Any, page: Path) -> None:
+    show(browser, page, 390)
+    assert press(browser, 1, 2, "\n") == "ascending"
+    assert press(browser, 1, 2, " ") == "descending"
+    assert column(browser, 1, 2)[0] == "58 %"
+
+
+def test_phones_show_the_ledger_as_cards_with_all_that_it_says(browser: Any, page: Path) -> None:
+    show(browser, page, 390)
+    shape = browser.execute_script(
+        "return [...document.querySelectorAll('.ledger tbody tr:first-child td')]"
+        ".map(td => [td.getBoundingClientRect().left, td.textContent])"
+    )
+    assert len({left for left, _ in shape}) == 1
+    assert shape[3][1] == "yes"
+    labels = "return [...document.querySelectorAll('.ledger tbody tr:first-child td')]"
+    said = browser.execute_script(labels + ".map(td => getComputedStyle(td, '::before').content)")
+    assert said[1:] == ['"Paper"', '"Here"', '"Held"', '"Command"']
+
+
+def test_wide_tables_scroll_in_their_own_place(browser: Any, page: Path) -> None:
+    show(browser, page, 390)
+    scrolls = (
+        "const e = document.querySelector('.block > .scroll'); return e.scrollWidth > e.clientWidth"
+    )
+    assert browser.execute_script(scrolls)
+
+
+def test_text_that_looks_like_code_is_only_shown(browser: Any, tmp_path: Path) -> None:
+    [hard, *_] = report.write(hard_page(), tmp_path)
+    for width in WIDTHS:
+        show(browser, hard, width)
+        assert browser.get_log("browser") == []
+        assert browser.execute_script("return document.scripts.length") == 1
+        assert browser.execute_script(OUTSIDE) == []
+        assert browser.title == hard_page().title
