@@ -22,6 +22,11 @@ from .sizes import SIZES, Size
 
 __all__ = ["PARTS", "SIZES", "Page", "reproduce"]
 
+_SIZES_SAID = {
+    "quick": "quick: small networks, few examples; what the paper claims is about the full size",
+    "full": "full: the paper's networks",
+}
+
 PARTS: dict[str, Callable[[Lab, Size], Part]] = {
     part.NAME: part.run for part in (accuracy, asynchronous, scaling, cost, depth, ablation, stream)
 }
@@ -108,7 +113,7 @@ def _about(lab: Lab, size: Size) -> tuple[tuple[str, str], ...]:
     used = sorted({str(lab.sessions[one["session"]]["commit"]) for one in lab.results.values()})
     versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
     return (
-        ("size", size.name),
+        ("size", _SIZES_SAID[size.name]),
         ("date", here["date"]),
         ("commit", ", ".join(used) or str(here["commit"])),
         ("machine", f"{here['processor']}, {here['hardware_threads']} threads, {here['simd']}"),

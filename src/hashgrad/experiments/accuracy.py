@@ -38,8 +38,9 @@ def run(lab: Lab, size: Size) -> Part:
         lab, size, rates, size.cells, size.seeds, f"{percent(size.share, 0)} and dense"
     )
     try:
-        rates = pick_rates(lab, size, choices(cells, size.shares))
-        sweep = _train(lab, size, rates, size.sweep, 1, "shares")
+        of_all = pick_rates(lab, size, choices(cells, size.shares))
+        sweep = _train(lab, size, of_all, size.sweep, 1, "shares")
+        rates |= of_all
     except NotRunError:  # what is known of the small share is shown by itself
         sweep = {}
     return Part(_section(size, cells, at_small, sweep, rates), _claims(size, cells, at_small))
