@@ -101,16 +101,17 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, text: str) -> Non
 def test_processes_find_what_one_finds_alone(tmp_path: Path) -> None:
     wanted = [SMALL, sibling(seed=1), sibling(method="WTA"), sibling(workers=4)]
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
-    lines: list[str] = []
+    said: list[tuple[str, int, int]] = []
     with Lab(tmp_path / "one", "typed", processes=1) as one:
         alone = one.train(wanted, "part")
-    with Lab(tmp_path / "two", "typed", lines.append, processes=2) as two:
+    with Lab(tmp_path / "two", "typed", lambda *words: said.append(words), processes=2) as two:
         together = two.train(wanted, "part")
     for run in wanted:
         for name, value in alone[run].items():
             if name != "seconds":
                 assert together[run][name] == value, (run, name)
-    assert sorted(line.split("  ")[0] for line in lines) == [f"part {n}/4" for n in (1, 2, 3, 4)]
+    assert [words[1:] for words in said] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert all(line.startswith("part  digits, 2 × 32, ") for line, _, _ in said)
     assert laboratory.multiprocessing.active_children() == []
 
 

@@ -332,7 +332,7 @@ def test_reproduce_shows_every_part_and_goes_on_where_it_stopped(
     monkeypatch.setattr(_core, "hardware_threads", lambda: 1)
     out = tmp_path / "out"
     lines: list[str] = []
-    first = experiments.reproduce(out, only=["cost"], say=lines.append)
+    first = experiments.reproduce(out, only=["cost"], say=lambda *words: lines.append(words[0]))
     assert [section.name for section in first.sections] == list(experiments.PARTS)
     missing = {section.name: section.missing for section in first.sections}
     assert missing["cost"] == ""
@@ -340,11 +340,11 @@ def test_reproduce_shows_every_part_and_goes_on_where_it_stopped(
     assert "mnist is not here" in missing["stream"]
     assert len(lines) == 2
     lines.clear()
-    page = experiments.reproduce(out, say=lines.append)
+    page = experiments.reproduce(out, say=lambda *words: lines.append(words[0]))
     assert not any(line.startswith("cost") for line in lines)
     assert [section.name for section in page.sections if section.missing] == ["stream"]
     lines.clear()
-    again = experiments.reproduce(out, say=lines.append)
+    again = experiments.reproduce(out, say=lambda *words: lines.append(words[0]))
     assert lines == []
     assert again.claims == page.claims
     written = html.unescape((out / "report.html").read_text()).replace("\u00a0", " ")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from hashgrad import experiments
 
@@ -45,16 +50,35 @@ def reproduce(
     folder = folder_for_pictures("--out", out, "report")
     check_writable("--json", json)
     people = console(json)
-    page = experiments.reproduce(
-        folder,
-        size="full" if full else "quick",
-        only=only or (),
-        say=people.print,
-        typed=shlex.join(["hashgrad", *context.obj]) if context.obj else None,
-    )
+    with _watcher(people) as say:
+        page = experiments.reproduce(
+            folder,
+            size="full" if full else "quick",
+            only=only or (),
+            say=say,
+            typed=shlex.join(["hashgrad", *context.obj]) if context.obj else None,
+        )
     write_json(json, page.to_dict())
     words = {True: "held", False: "not held", None: "not measured"}
     people.print(
         table(*((words[claim.held], f"{claim.text} {claim.ours}") for claim in page.claims))
     )
     people.print(f"wrote {folder / 'report.html'}")
+
+
+@contextlib.contextmanager
+def _watcher(people: Console) -> Iterator[experiments.Say]:
+    """A bar that moves on a terminal, a line for each run elsewhere."""
+    if not people.is_terminal:
+        yield lambda line, done, total: people.print(f"{done}/{total}  {line}", markup=False)
+        return
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=people, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(line: str, done: int, total: int) -> None:
+            if done == 1:
+                bar.reset(task, total=total)
+            bar.update(task, description=escape(line), completed=done)
+
+        yield show

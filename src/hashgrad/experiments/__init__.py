@@ -15,12 +15,12 @@ from typing import Any
 from hashgrad.checks import one_of
 
 from . import ablation, accuracy, asynchronous, cost, depth, report, scaling, stream
-from .lab import Lab, NotRunError
+from .lab import Lab, NotRunError, Say
 from .page import Claim, Page, Section
 from .parts import Part, command
 from .sizes import SIZES, Size
 
-__all__ = ["PARTS", "SIZES", "Page", "reproduce"]
+__all__ = ["PARTS", "SIZES", "Page", "Say", "reproduce"]
 
 _SIZES_SAID = {
     "quick": "quick: small networks, few examples; what the paper claims is about the full size",
@@ -36,7 +36,7 @@ def reproduce(
     out: str | os.PathLike[str],
     size: str = "quick",
     only: Sequence[str] = (),
-    say: Callable[[str], None] = lambda line: None,
+    say: Say | None = None,
     typed: str | None = None,
 ) -> Page:
     """Run the experiments and write `results.json`, the figures and `report.html` into a folder.
@@ -49,7 +49,7 @@ def reproduce(
         size: `"quick"` (minutes) or `"full"` (the paper's networks, hours).
         only: parts to run, of `PARTS`; all by default. The report shows the others as far as
             their results are known.
-        say: is told a line for each run.
+        say: is told of each run that is done: a line, how many of its batch are done, of how many.
         typed: the command that a person typed, for the record.
 
     Returns:

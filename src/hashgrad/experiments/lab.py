@@ -24,7 +24,7 @@ from .runs import Run
 
 RESULTS = "results.json"
 Result = dict[str, Any]
-Say = Callable[[str], None]
+Say = Callable[[str, int, int], None]  # a line; how many of a batch of runs are done, of how many
 _SAVE_SECONDS = 5.0  # between two writings of the file, while runs end one after another
 
 
@@ -38,7 +38,7 @@ class Lab:
     Args:
         folder: where `results.json` lies; it is read if it is there.
         command: what the person typed, kept with each result.
-        say: is told a line for each run that is done.
+        say: is told of each run that is done, in a line, and how far its batch is.
         processes: runs at a time; each takes one thread.
 
     Raises:
@@ -46,10 +46,10 @@ class Lab:
     """
 
     def __init__(
-        self, folder: Path, command: str, say: Say = lambda line: None, processes: int | None = None
+        self, folder: Path, command: str, say: Say | None = None, processes: int | None = None
     ) -> None:
         self.path = folder / RESULTS
-        self.say = say
+        self.say = say or silence
         self.offline = False  # whether only what is known already is given out
         self.processes = processes or _core.hardware_threads()
         self.command = command
@@ -78,7 +78,7 @@ class Lab:
             for number, (run, result) in enumerate(self._carry_out(together, alone), start=1):
                 self._keep(run.key, run.command, run.seed, result)
                 found = f"{result['accuracy']:.2%} in {result['seconds']:.1f} s"
-                self.say(f"{part} {number}/{len(missing)}  {run}: {found}")
+                self.say(f"{part}  {run}: {found}", number, len(missing))
         finally:
             if missing:
                 self.save()
@@ -97,7 +97,7 @@ class Lab:
             result.setdefault("seconds", time.perf_counter() - start)
             self._keep(key, self.command, int(settings.get("seed", 0)), result)
             self.save()
-            self.say(f"{part}  {name} in {time.perf_counter() - start:.1f} s")
+            self.say(f"{part}  {name} in {time.perf_counter() - start:.1f} s", 1, 1)
         found: Result = self.results[key]["result"]
         return found
 
@@ -143,6 +143,10 @@ class Lab:
                 yield run, runs.train(run)
         for run in alone:
             yield run, runs.train(run)
+
+
+def silence(line: str, done: int, total: int) -> None:
+    """Say nothing."""
 
 
 def _leave_ctrl_c_to_the_parent() -> None:
