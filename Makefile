@@ -3,6 +3,7 @@
 #   make demo       train on 5 % of the neurons beside the dense network, on real data where there is some
 #   make test       the test suite, with the doctests
 #   make bench      every measure, on this machine, into benchmarks/results; needs the data sets
+#   make reproduce  the paper's experiments on small networks, in less than four minutes
 #   make instructions       the kernels' instruction counts against those kept (needs valgrind)
 #   make instructions-keep  keep the counts of today
 #   make lint       formats, rules, types and spelling
@@ -15,6 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SANITIZE := build/sanitize
 INSTRUCTIONS := build/instructions
+REPORT := build/report
 # Python itself leaks at exit; memory that cannot be had is refused to the caller, as without a sanitizer.
 ASAN := detect_leaks=0:allocator_may_return_null=1:strict_init_order=1
 
@@ -33,7 +35,7 @@ WORDS := $(PY) core README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
 CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% cli% datasets% demo% estimators% experiments% progress% readme%), \
 	$(wildcard tests/test_*.py))
 
-.PHONY: demo test bench instructions instructions-keep lint sanitize format clean
+.PHONY: demo test bench reproduce instructions instructions-keep lint sanitize format clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -45,6 +47,11 @@ test: $(VENV)/.core $(VENV)/.test
 
 bench: $(VENV)/.core $(VENV)/.test
 	$(BIN)/hashgrad bench --out benchmarks/results
+
+reproduce: $(VENV)/.core $(VENV)/.test
+	rm -rf $(REPORT)
+	timeout 240 $(BIN)/hashgrad reproduce --quick --out $(REPORT)
+	HASHGRAD_REPORT=$(REPORT)/report.html $(BIN)/python -m pytest -q tests/test_experiments_browser.py
 
 instructions: $(INSTRUCTIONS)/instructions
 	$(BIN)/python benchmarks/instructions.py $<
