@@ -41,6 +41,7 @@ TINY = dataclasses.replace(
     study_examples=240,
     workers=(1, 5),
     layers=(1, 2),
+    depth_tuning=(120, 400),
     depth_examples=800,
     stream=300,
     speed_rows=120,

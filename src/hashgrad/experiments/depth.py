@@ -12,16 +12,16 @@ from .sizes import Size
 
 NAME = "depth"
 METHODS = ("NN", "WTA", "LSH")
-TUNING = 8  # runs that pick a rate are so many times as short
 WITHIN = 0.02  # of the dense network's accuracy at the same depth
 
 
 def run(lab: Lab, size: Size) -> Part:
     """Train the dense network, the exact selection and hashing at every depth, at each rate."""
     data = study_set(size)
+    rows, examples = size.depth_tuning
     trials = {
         (method, depth, rate): study_run(
-            size, data, depth, method, rate, size.depth_examples // TUNING, validate=True
+            size, data, depth, method, rate, examples, rows=rows, validate=True
         )
         for method in METHODS
         for depth in size.layers
@@ -68,7 +68,7 @@ def _section(size: Size, data: str, found: Found, rates: dict[tuple[str, int], f
         sentence=(
             f"1 to {deepest} hidden layers of {size.width} on {data}, {percent(size.share, 0)} of "
             f"every layer active, {size.depth_examples:,} examples. Rates are picked for each "
-            "method and depth on a validation split, with an eighth of the examples."
+            f"method and depth on a validation split, with {size.depth_tuning[1]:,} examples."
         ),
         figures=(
             Figure(

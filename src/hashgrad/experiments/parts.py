@@ -52,10 +52,8 @@ def study_run(
 ) -> Run:
     """A run of the other experiments: at the paper's share, on the rows that they use."""
     share = 1.0 if method == "NN" else size.share
-    return Run(
-        data, depth, method, share, rate, examples,
-        width=size.width, rows=size.study_rows, judged=size.judged, **how,
-    )  # fmt: skip
+    shape = {"width": size.width, "rows": size.study_rows, "judged": size.judged}
+    return Run(data, depth, method, share, rate, examples, **{**shape, **how})
 
 
 def command(size: Size, part: str) -> str:

@@ -29,7 +29,8 @@ class Size:
         study_examples: examples of their runs.
         workers: simulated workers.
         layers: hidden layers in the study of depth.
-        depth_examples: examples of its runs.
+        depth_tuning: (training rows, examples) of its runs that pick a rate.
+        depth_examples: examples of its other runs.
         stream: examples of mnist8m in the one pass.
         speed_rows: examples over which a speed is measured.
         repeats: of every speed.
@@ -53,6 +54,7 @@ class Size:
     study_examples: int
     workers: tuple[int, ...]
     layers: tuple[int, ...]
+    depth_tuning: tuple[int, int]
     depth_examples: int
     stream: int
     speed_rows: int
@@ -83,6 +85,7 @@ FULL = Size(
     study_examples=180_000,
     workers=(1, 8, 56),
     layers=(1, 2, 3, 4, 5, 6, 7),
+    depth_tuning=(15_000, 25_000),
     depth_examples=120_000,
     stream=1_000_000,
     speed_rows=20_000,
@@ -102,6 +105,7 @@ QUICK = replace(
     study_rate=0.02,
     study_examples=8_000,
     layers=(1, 3, 5, 7),
+    depth_tuning=(2_000, 8_000),
     depth_examples=16_000,
     stream=5_000,
     repeats=3,
