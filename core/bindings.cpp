@@ -94,9 +94,11 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
   rule(known == 1.f || net.loss() == Loss::kSoftmax, "known must be 1 unless the loss is 'softmax'");
   job.known = known;
   rule(workers <= 4096, "workers must be at most 4096, got " + std::to_string(workers));
-  rule(
-      !workers || (batch_size == 0 && !resting && net.optimizer().kind == Optimizer::kSgd && net.optimizer().l2 == 0.f),
-      "workers need batch_size 0, nobody resting and the optimizer 'sgd' with l2 = 0");
+  const bool plain = net.optimizer().kind == Optimizer::kSgd && net.optimizer().l2 == 0.f;
+  rule(!workers || (batch_size == 0 && !resting && plain),
+       "workers must go with batch_size 0, resting None and the optimizer 'sgd' with l2 = 0, got batch_size " +
+           std::to_string(batch_size) + ", resting " + (resting ? "given" : "None") + ", optimizer '" +
+           kOptimizers.name(net.optimizer().kind) + "' and l2 = " + std::to_string(net.optimizer().l2));
   job.workers = workers;
   nb::gil_scoped_release release;
   return net.train(job, team_size(threads));

@@ -13,7 +13,7 @@ TrainResult Network::train_simulated(const TrainingJob& job, std::span<const uin
   const Member alone;
   Walker& walker = this->walker(0);
   Worker& w = walker.worker;
-  w.loss = 0.0;
+  for (auto& other : walkers_) other->worker.loss = 0.0;
   while (under_way_.size() < job.workers) under_way_.push_back({std::make_unique<Example>(layers()), Rate(), false});
   Group group;
   uint64_t done = 0;
@@ -29,12 +29,14 @@ TrainResult Network::train_simulated(const TrainingJob& job, std::span<const uin
     const float loss = loss_of(example, job, 1.f);
     if (!std::isfinite(loss)) {
       bad_row = rows[done];
+      land_all();
       break;
     }
     w.loss += on_grid(loss);
     if (!example.learns) continue;
     mine.rate = rate_at(job.schedule, step, updates_ + done);
     model_.learn(group, walker.shared, alone, nullptr, true, w);
+    example.ask.forced = {};  // it may outlive the labels
     mine.computed = true;
     w.learned++;
   }

@@ -127,7 +127,7 @@ def test_a_run_that_failed_to_converge_says_so() -> None:
 def test_what_a_run_found_is_what_the_network_did() -> None:
     found = runs.train(SMALL)
     x, y, x_test, y_test = data_of(SMALL)
-    net = runs.network(SMALL, 64, 10).fit(x, y, epochs=2)
+    net = runs.untrained(SMALL).fit(x, y, epochs=2)
     assert found["epochs"] == 2
     assert found["examples"] == 600
     assert found["accuracy"] == net.evaluate(x_test, y_test)["accuracy"] > 0.3

@@ -43,6 +43,7 @@ TINY = dataclasses.replace(
     layers=(1, 2),
     depth_tuning=(120, 400),
     depth_examples=800,
+    tables=(60, 120),
     stream=300,
     speed_rows=120,
     repeats=2,

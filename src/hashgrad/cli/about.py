@@ -9,16 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from hashgrad import __version__, _core, calibration, files
+from hashgrad.memory import available_memory_bytes, in_words, total_memory_bytes
 
 from .machine import (
-    available_memory_bytes,
     cached,
     costs_in_words,
     data_folder,
-    in_words,
     pools_in_words,
     thread_pools,
-    total_memory_bytes,
     versions,
 )
 from .options import MODEL

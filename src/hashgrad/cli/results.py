@@ -8,9 +8,9 @@ from typing import Any
 
 from hashgrad import LSH, Network, __version__, _core
 from hashgrad.datasets import Dataset
+from hashgrad.memory import in_words, peak_memory_bytes
 
 from .loading import outcome
-from .machine import in_words, peak_memory_bytes
 
 _QUALITIES = {
     "accuracy": "accuracy {:.2%}",

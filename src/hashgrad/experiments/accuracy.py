@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .lab import Lab, NotRunError, Result
-from .methods import METHODS
+from .methods import METHODS, share_of
 from .page import Claim, Figure, Line, Panel, Section, Table
 from .parts import Part, command, mean, percent, points, spread, why_missing
 from .runs import Run
@@ -148,9 +148,7 @@ def _panel(size: Size, cell: Cell, sweep: Found) -> Panel:
         ends = (size.shares[0], size.shares[-1])
         at = ends if method == "NN" else size.shares
         found = [
-            spread(
-                [r["accuracy"] for r in sweep[_of(cell, method, 1.0 if method == "NN" else share)]]
-            )
+            spread([r["accuracy"] for r in sweep[_of(cell, method, share_of(method, share))]])
             for share in at
         ]
         lines.append(
@@ -162,10 +160,7 @@ def _panel(size: Size, cell: Cell, sweep: Found) -> Panel:
 def _table_of_cells(size: Size, cells: list[Cell], found: Found) -> Table:
     rows: list[tuple[Any, ...]] = []
     for cell in cells:
-        at = {
-            method: found[_of(cell, method, 1.0 if method == "NN" else size.share)]
-            for method in METHODS
-        }
+        at = {method: found[_of(cell, method, share_of(method, size.share))] for method in METHODS}
         accuracies = {method: [r["accuracy"] for r in results] for method, results in at.items()}
         lsh = at["LSH"]
         rows.append(
@@ -275,7 +270,7 @@ def _claims(size: Size, cells: list[Cell], found: Found) -> tuple[Claim, ...]:
     how = command(size, NAME)
 
     def accuracy(cell: Cell, method: str) -> float:
-        return _accuracy(found, cell, method, 1.0 if method == "NN" else size.share)
+        return _accuracy(found, cell, method, share_of(method, size.share))
 
     lsh = [result for cell in cells for result in found[_of(cell, "LSH", size.share)]]
     lsh = [result for result in lsh if not result["diverged"]]

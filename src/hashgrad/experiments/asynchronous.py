@@ -13,6 +13,7 @@ from __future__ import annotations
 from hashgrad import _core
 
 from .lab import Lab, Result
+from .methods import share_of
 from .page import Claim, Figure, Line, Panel, Section, Table
 from .parts import Part, command, mean, percent, points, spread, study_run, study_set
 from .sizes import Size
@@ -36,6 +37,7 @@ def run(lab: Lab, size: Size) -> Part:
                 data,
                 DEPTH,
                 method,
+                share_of(method, size.share),
                 size.study_rate,
                 size.study_examples,
                 seed=seed,

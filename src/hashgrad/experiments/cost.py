@@ -19,6 +19,7 @@ from hashgrad.ledger import PHASES
 
 from . import runs
 from .lab import Lab, Result
+from .methods import share_of
 from .page import Claim, Section, Table
 from .parts import Part, command, percent, study_set
 from .runs import Run
@@ -40,7 +41,7 @@ def run(lab: Lab, size: Size) -> Part:
             {
                 "data": data,
                 "method": method,
-                "share": size.share if method == "LSH" else 1.0,
+                "share": share_of(method, size.share),
                 "rate": size.study_rate,
                 "rows": size.speed_rows,
                 "width": size.width,
@@ -60,9 +61,9 @@ def cost(
     """Multiplications, bytes and energy of an example, in training and in prediction."""
     run = Run(data, DEPTH, method, share, rate, 2 * rows, width=width, rows=rows, seed=seed)
     x, y, x_test, y_test = runs.data_of(run)
-    net = runs.network(run, x.shape[1], int(y.max()) + 1)
+    net = runs.untrained(run)
     before, start = joules(), time.perf_counter()
-    net.fit(x, y, epochs=2)
+    runs.fit(net, x, y, epochs=2)
     seconds, after = time.perf_counter() - start, joules()
     net.evaluate(x_test, y_test)
     report = net.report().to_dict()

@@ -13,7 +13,8 @@ METHODS: dict[str, Callable[..., Selector]] = {
     "VD": Random,
     "AD": Adaptive,
     "WTA": WinnerTakeAll,
-    "LSH": LSH,
+    # Hashes choose in every layer. What is planned for speed may evaluate deeper ones exactly.
+    "LSH": lambda share, **settings: LSH(share, **{"lookup": "scan", **settings}),
 }
 NAMES = {
     "NN": "every neuron (the dense network)",
@@ -32,7 +33,16 @@ def selector(method: str, share: float, settings: Mapping[str, Any]) -> Selector
         share: of the neurons to keep; NN keeps all.
         settings: other arguments of `LSH`.
 
-    >>> selector("WTA", 0.05, {}).kept(1000), selector("NN", 0.05, {}).kept(1000)
+    >>> selector("WTA", 0.05, {}).kept(1000), selector("NN", 1.0, {}).kept(1000)
     (50, 1000)
     """
     return METHODS[method](share, **settings)
+
+
+def share_of(method: str, share: float) -> float:
+    """The share of neurons that a method keeps where others keep `share`.
+
+    >>> share_of("LSH", 0.05), share_of("NN", 0.05)
+    (0.05, 1.0)
+    """
+    return 1.0 if method == "NN" else share

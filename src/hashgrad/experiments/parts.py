@@ -48,10 +48,16 @@ def study_set(size: Size) -> str:
 
 
 def study_run(
-    size: Size, data: str, depth: int, method: str, rate: float, examples: int, **how: Any
+    size: Size,
+    data: str,
+    depth: int,
+    method: str,
+    share: float,
+    rate: float,
+    examples: int,
+    **how: Any,
 ) -> Run:
-    """A run of the other experiments: at the paper's share, on the rows that they use."""
-    share = 1.0 if method == "NN" else size.share
+    """A run of the other experiments, on the rows that they use."""
     shape = {"width": size.width, "rows": size.study_rows, "judged": size.judged}
     return Run(data, depth, method, share, rate, examples, **{**shape, **how})
 

@@ -1,7 +1,8 @@
 """One training run of the experiments: what it is, and what comes out of it.
 
-A run is named by its settings alone. Equal runs give equal results on the same instruction set
-(seconds aside), for each trains on one thread unless it asks for more.
+A run is named by its settings alone. Equal runs give equal results (seconds aside) on the same
+instruction set where their layers are arranged alike, which `arrangement` tells: each trains on one
+thread unless it asks for more, and what LSH looks up in does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Run:
     @property
     def command(self) -> str:
         """What repeats this run by itself."""
-        return f"python -m hashgrad.experiments.runs '{self.key}'"
+        return f"python -m hashgrad.experiments '{self.key}'"
 
     @classmethod
     def from_key(cls, key: str) -> Run:
@@ -115,15 +116,16 @@ def data_of(run: Run) -> tuple[Any, Any, Any, Any]:
     return x[~apart], y[~apart], x[apart], y[apart]
 
 
-def network(run: Run, n_inputs: int, n_outputs: int) -> Network:
-    """The untrained network of a run."""
+def untrained(run: Run) -> Network:
+    """The network of a run, before it is trained."""
+    data = _loaded(run.data, run.rows, run.judged)
     hidden = [
         Dense(run.width, active=selector(run.method, run.share, dict(run.lsh)))
         for _ in range(run.depth)
     ]
     net = Network(
-        n_inputs,
-        [*hidden, Dense(n_outputs)],
+        data.n_features,
+        [*hidden, Dense(data.n_outputs)],
         optimizer=SGD(run.rate),
         schedule=Cosine(warmup=WARMUP),
         threads=run.threads,
@@ -131,6 +133,17 @@ def network(run: Run, n_inputs: int, n_outputs: int) -> Network:
     )
     net.simulated_workers = run.workers
     return net
+
+
+def fit(net: Network, x: Any, y: Any, epochs: int, validation: Any = None) -> None:
+    """Train to the end.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, which a network's own `fit` takes as a wish to stop and go on.
+    """
+    net.fit(x, y, epochs=epochs, validation=validation)
+    if net.interrupted:
+        raise KeyboardInterrupt
 
 
 def train(run: Run) -> dict[str, Any]:
@@ -142,13 +155,12 @@ def train(run: Run) -> dict[str, Any]:
         and `seconds` of training.
     """
     x, y, x_judged, y_judged = data_of(run)
-    data = _loaded(run.data, run.rows, run.judged)
-    net = network(run, data.n_features, data.n_outputs)
+    net = untrained(run)
     epochs = max(1, round(run.examples / len(y)))
     found: dict[str, Any] = {"epochs": epochs, "examples": epochs * len(y), "diverged": False}
     start = time.perf_counter()
     try:
-        net.fit(x, y, epochs=epochs, validation=(x_judged, y_judged) if run.by_epoch else None)
+        fit(net, x, y, epochs, (x_judged, y_judged) if run.by_epoch else None)
     except FloatingPointError:
         return {**found, "diverged": True, "accuracy": 0.0, "seconds": time.perf_counter() - start}
     accuracy = (
@@ -167,14 +179,6 @@ def train(run: Run) -> dict[str, Any]:
         "active_fraction": report["active_fraction"],
         "multiplications_fraction": report["multiplications_fraction"],
         "multiplications": {name: n / found["examples"] for name, n in counted.items()},
-        "prediction_fraction": report.get("prediction", {}).get("multiplications_fraction"),
         "recall": [layer.get("recall") for layer in hidden],
-        "gain": [layer.get("gain") for layer in hidden],
         "arrangement": net.arrangement(),
     }
-
-
-if __name__ == "__main__":
-    import sys
-
-    print(json.dumps(train(Run.from_key(sys.argv[1])), indent=1))  # noqa: T201

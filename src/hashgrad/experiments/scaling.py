@@ -22,6 +22,7 @@ from hashgrad.labels import as_targets
 
 from . import runs
 from .lab import Lab, Result
+from .methods import share_of
 from .page import Claim, Figure, Line, Panel, Section, Table
 from .parts import Part, command, percent, study_set
 from .runs import Run
@@ -40,7 +41,7 @@ def run(lab: Lab, size: Size) -> Part:
     counts = threads_here()
     speeds: dict[str, dict[int, list[float]]] = {}
     for method in ("LSH", "NN"):
-        share = size.share if method == "LSH" else 1.0
+        share = share_of(method, size.share)
         speeds[method] = {n: [] for n in counts}
         for repeat in range(size.repeats):
             for n in counts if repeat % 2 == 0 else counts[::-1]:
@@ -57,7 +58,7 @@ def run(lab: Lab, size: Size) -> Part:
         method: lab.measure(
             f"collisions, {method}",
             {
-                "data": data, "method": method, "share": size.share if method == "LSH" else 1.0,
+                "data": data, "method": method, "share": share_of(method, size.share),
                 "rate": size.study_rate, "rows": size.speed_rows, "width": size.width, "seed": 0,
             },
             collisions, NAME,
@@ -89,8 +90,8 @@ def speed(
     run = Run(data, DEPTH, method, share, rate, 2 * rows, width=width, rows=rows, seed=seed,
               threads=threads)  # fmt: skip
     x, y, _, _ = runs.data_of(run)
-    net = runs.network(run, x.shape[1], int(y.max()) + 1)
-    net.fit(x, y, epochs=2)
+    net = runs.untrained(run)
+    runs.fit(net, x, y, epochs=2)
     seconds = net.history[1]["seconds"] - net.history[0]["seconds"]
     return {"examples_per_second": len(y) / seconds}
 
@@ -106,8 +107,8 @@ def collisions(
     """
     run = Run(data, DEPTH, method, share, rate, rows, width=width, rows=rows, seed=seed)
     x, y, _, _ = runs.data_of(run)
-    net = runs.network(run, x.shape[1], int(y.max()) + 1)
-    net.fit(x, y, epochs=1)
+    net = runs.untrained(run)
+    runs.fit(net, x, y, epochs=1)
     picked = np.random.default_rng(seed).choice(len(y), min(_TRACED, len(y)), replace=False)
     inputs = as_inputs(x[picked], net.n_inputs)
     targets = as_targets(y[picked], net.loss, net.n_outputs, inputs.n_rows)

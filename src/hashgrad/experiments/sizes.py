@@ -31,6 +31,7 @@ class Size:
         layers: hidden layers in the study of depth.
         depth_tuning: (training rows, examples) of its runs that pick a rate.
         depth_examples: examples of its other runs.
+        tables: (training rows, examples) of the runs that look up in tables, which take longer.
         stream: examples of mnist8m in the one pass.
         speed_rows: examples over which a speed is measured.
         repeats: of every speed.
@@ -56,6 +57,7 @@ class Size:
     layers: tuple[int, ...]
     depth_tuning: tuple[int, int]
     depth_examples: int
+    tables: tuple[int, int]
     stream: int
     speed_rows: int
     repeats: int
@@ -73,7 +75,7 @@ FULL = Size(
     depths=(2, 3),
     shares=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9),
     lsh_shares=(0.025, 0.1),
-    rates=(0.003, 0.01, 0.03),
+    rates=(0.01, 0.02, 0.04),
     tuning=(8_000, 16_000),
     sweep=(8_000, 32_000),
     cells=(None, 240_000),
@@ -87,6 +89,7 @@ FULL = Size(
     layers=(1, 2, 3, 4, 5, 6, 7),
     depth_tuning=(15_000, 25_000),
     depth_examples=120_000,
+    tables=(20_000, 40_000),
     stream=1_000_000,
     speed_rows=20_000,
     repeats=5,
@@ -107,6 +110,7 @@ QUICK = replace(
     layers=(1, 3, 5, 7),
     depth_tuning=(2_000, 8_000),
     depth_examples=16_000,
+    tables=(1_000, 2_000),
     stream=5_000,
     repeats=3,
 )

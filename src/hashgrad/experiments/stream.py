@@ -6,14 +6,15 @@ Source: Spring and Shrivastava (2016), section 6 (the data set); Loosli, Canu an
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
 
-from hashgrad import LSH, SGD, Dense, Network, datasets
+from hashgrad import SGD, Dense, Network, datasets
+from hashgrad.memory import peak_memory_bytes
 
 from .lab import Lab, Result
+from .methods import selector
 from .page import Claim, Section, Table
 from .parts import Part, command, percent, why_missing
 from .sizes import Size
@@ -90,24 +91,25 @@ def apart(**settings: float) -> Result:
 
 def one_pass(examples: int, width: int, share: float, rate: float, seed: int) -> Result:
     """Train on so many examples of the stream, once each, and judge on MNIST's test rows."""
-    hidden = [Dense(width, active=LSH(share)) for _ in range(DEPTH)]
+    hidden = [Dense(width, active=selector("LSH", share, {})) for _ in range(DEPTH)]
     net = Network(784, [*hidden, Dense(10)], optimizer=SGD(rate), threads=1, seed=seed)
     making, start = 0.0, time.perf_counter()
     for x, y in datasets.mnist8m_stream(examples, seed=seed, block=BLOCK):
         making += time.perf_counter() - start
         net.partial_fit(x, y)
+        if net.interrupted:
+            raise KeyboardInterrupt
         start = time.perf_counter()
     test = datasets.load("mnist", train_size=1)
     accuracy = net.evaluate(test.x_test, test.y_test)["accuracy"]
     report = net.report().to_dict()
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
     return {
         "examples": report["examples"],
         "accuracy": accuracy,
         "multiplications_fraction": report["multiplications_fraction"],
         "making_seconds": making,
         "training_seconds": net._state.seconds,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "peak_bytes": peak_memory_bytes(),
     }
 
 
