@@ -70,7 +70,7 @@ def test_ctrl_c_ends_with_what_is_there(
     ("words", "complaint"),
     [
         (("--quick", "--full"), "--quick and --full exclude each other: give one of them"),
-        (("--only", "speed"), "only must be one of 'accuracy', 'asynchronous'"),
+        (("--only", "speed"), "--only must be one of 'accuracy', 'asynchronous'"),
     ],
 )
 def test_wrong_words_are_refused_before_anything_is_run(

@@ -160,3 +160,25 @@ def test_the_number_of_workers_has_bounds(bad: int) -> None:
         ValueError, match=rf"simulated_workers must be an integer in \[0, 4096\], got {bad}"
     ):
         net.fit(x, np.array(y)[:, 0])
+
+
+def test_after_threads_have_trained_the_loss_is_the_simulations_own() -> None:
+    x, y = examples()
+    net = network("neuron-major")
+    train(net, threads=2)
+    z = net.scores(twin.dense(x[:1]), False)[0].astype(float)
+    expected = twin.loss_and_delta("softmax", z, np.arange(N_OUTPUTS), y[0])[0]
+    assert train(net, [0], workers=3).loss_sum == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_row_without_a_finite_loss_ends_it_with_all_earlier_steps_taken() -> None:
+    x, y = examples()
+    x[20] = 1e38
+    nets = network("neuron-major"), network("neuron-major")
+    labels, batch = twin.labels(y, N_OUTPUTS), twin.dense(x)
+    result = twin.train(nets[0], batch, labels, range(40), 0.05, workers=7)
+    assert (result.bad_row, result.examples) == (20, 20)
+    twin.train(nets[1], batch, labels, range(20), 0.05, workers=7)
+    nets[1].end_epoch()
+    for one, other in zip(twin.augmented(nets[0]), twin.augmented(nets[1]), strict=True):
+        assert np.array_equal(one, other)

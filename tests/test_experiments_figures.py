@@ -220,5 +220,5 @@ def test_without_matplotlib_there_is_an_error_that_says_how_to_get_it(
         lambda: figures.panels(figure, seen),
         lambda: figures.key(seen["LSH"]),
     ):
-        with pytest.raises(ModuleNotFoundError, match=r"pip install 'hashgrad\[bench\]'"):
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'hashgrad\[report\]'"):
             draw()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +116,28 @@ def test_processes_find_what_one_finds_alone(tmp_path: Path) -> None:
     assert [words[1:] for words in said] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert all(line.startswith("part  digits, 2 × 32, ") for line, _, _ in said)
     assert laboratory.multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs an alarm that interrupts")
+def test_ctrl_c_within_a_run_keeps_nothing_of_it(tmp_path: Path) -> None:
+    long = sibling(examples=10**8)
+    lab = Lab(tmp_path, "typed", processes=1)
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        lab.train([SMALL, long], "part")
+    timer.join()
+    assert set(lab.results) == {SMALL.key}
+    assert set(json.loads((tmp_path / "results.json").read_text())["results"]) == {SMALL.key}
+
+
+def test_a_session_that_finds_nothing_new_leaves_no_trace(
+    tmp_path: Path, carried_out: list[Run]
+) -> None:
+    Lab(tmp_path, "first", processes=1).train([SMALL], "part")
+    Lab(tmp_path, "second", processes=1).train([SMALL], "part")
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert [session["command"] for session in kept["sessions"]] == ["first"]
 
 
 # Runs

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,24 @@ import numpy as np
 import pytest
 
 from data_files import IDX_NAMES, write_idx
-from hashgrad import Dense, Network, _core, experiments
-from hashgrad.data import as_inputs
-from hashgrad.experiments import accuracy, asynchronous, cost, depth, parts, scaling, stream
+from hashgrad import LSH, Dense, Network, _core, experiments
+from hashgrad.experiments import (
+    accuracy,
+    accuracy_claims,
+    asynchronous,
+    cost,
+    depth,
+    parts,
+    scaling,
+    stream,
+)
+from hashgrad.experiments.accuracy_claims import Cells
 from hashgrad.experiments.lab import Lab
 from hashgrad.experiments.page import Claim, Section, Table
 from hashgrad.experiments.parts import Part
 from hashgrad.experiments.runs import Run
 from hashgrad.experiments.sizes import FULL, QUICK, Size
-from hashgrad.labels import as_targets
+from hashgrad.memory import peak_memory_bytes
 
 TINY = dataclasses.replace(
     QUICK,
@@ -117,59 +128,90 @@ def test_a_set_that_is_not_here_leaves_its_row_empty(lab: Lab) -> None:
     assert table(part, "At 25 %").rows[-1] == ("norb", *[None] * 9)
     ((name, why),) = table(part, "Data that is not here").rows
     assert name == "norb"
-    assert "smallnorb" in str(why)
+    assert "$HASHGRAD_DATA/norb" in str(why)
     assert not any("norb" in key for key in lab.results)
     panels = part.section.figures[0].panels
     assert [panel.title for panel in panels] == ["digits, 2 × 16", "digits, 3 × 16"]
 
 
-def _found(**accuracies: tuple[float, float]) -> tuple[list[Any], dict[Any, Any]]:
-    """One cell of each method's accuracy and multiplications; LSH also at another share."""
+def claims(lost: tuple[str, ...] = (), **accuracies: tuple[float, float]) -> Part:
+    """What is claimed of one network and set, from each method's accuracy and multiplications.
+
+    LSH_25 and LSH_100 are at other shares, in thousandths; `lost` are methods that diverged.
+    """
     cell = ("digits", 2)
     found = {}
-    for name, (right, multiplied) in accuracies.items():
-        method, _, share = name.partition("_")
-        at = 1.0 if method == "NN" else 0.05 if not share else float(share) / 1000
-        result = {
-            "accuracy": right, "multiplications_fraction": multiplied, "diverged": False,
-            "recall": [0.9, 1.0],
-        }  # fmt: skip
-        found[(*cell, method, at)] = [result]
-    return [cell], found
+    for name, (right, multiplied) in {**OTHERS, **accuracies}.items():
+        method, _, thousandths = name.partition("_")
+        share = 1.0 if method == "NN" else float(thousandths or 50) / 1000
+        result = {"accuracy": right, "multiplications_fraction": multiplied, "diverged": False}
+        result |= {"recall": [0.9, 1.0], "arrangement": [{"lookup": "scan"}, {"lookup": "exact"}]}
+        if name in lost:
+            result = {"accuracy": 0.0, "diverged": True}
+        found[(*cell, method, share)] = [result]
+    here = dataclasses.replace(FULL, sets=("digits",))
+    return Part(Section("accuracy", "", ""), accuracy_claims.claims(Cells(here, [cell], found)))
 
 
-def claims(**accuracies: tuple[float, float]) -> Part:
-    shares = {"LSH_25": (0.5, 0.019), "LSH_100": (0.9, 0.2)}
-    cells, found = _found(**{**shares, **accuracies})
-    return Part(Section("accuracy", "", ""), accuracy._claims(FULL, cells, found))
+OTHERS = {"LSH_25": (0.5, 0.019), "LSH_100": (0.9, 0.2)}
+GOOD = {
+    "NN": (0.98, 0.5),
+    "VD": (0.7, 0.1),
+    "AD": (0.8, 0.5),
+    "WTA": (0.978, 0.4),
+    "LSH": (0.975, 0.03),
+}
 
 
 def test_claims_hold_as_the_figures_say() -> None:
-    good = claims(NN=(0.98, 0.5), VD=(0.7, 0.1), AD=(0.8, 0.5), WTA=(0.978, 0.4), LSH=(0.975, 0.03))
+    good = claims(**GOOD)
     assert claim(good, "A training step").held
+    assert "it is 6.0 % on average" in claim(good, "A training step").note  # 3 % of 50 %
     assert claim(good, "At 5 % of the neurons, accuracy").held
     assert claim(good, "With at most 5 %").held
     assert not claim(good, "With at most 2 %").held  # 2.5 % of the neurons: far behind
     assert "−48.00 points" in claim(good, "With at most 2 %").ours
     assert claim(good, "At 5 % of the neurons, LSH beats").held
     assert claim(good, "Hashing chooses").held
+    assert "activations 0.900" in claim(good, "Hashing chooses").ours  # of what is hashed
 
 
 def test_claims_do_not_hold_as_the_figures_say() -> None:
     bad = claims(NN=(0.98, 0.5), VD=(0.97, 0.1), AD=(0.8, 0.5), WTA=(0.99, 0.4), LSH=(0.96, 0.06))
-    for start in (
-        "A training step",
-        "At 5 % of the neurons, accuracy",
-        "At 5 % of the neurons, LSH",
-    ):
-        assert claim(bad, start).held is False
-    assert (
-        "digits with 2 hidden layers (−2.00 points)" in claim(bad, "At 5 % of the neurons, a").note
+    step, near, above = (
+        claim(bad, start)
+        for start in ("A training step", "At 5 % of the neurons, a", "At 5 % of the neurons, L")
     )
-    assert (
-        "digits with 2 hidden layers (−1.00 points)" in claim(bad, "At 5 % of the neurons, L").note
-    )
+    assert step.held is near.held is above.held is False
+    assert "digits with 2 hidden layers (−2.00 points)" in near.note
+    assert "digits with 2 hidden layers (−1.00 points)" in above.note
     assert claim(bad, "Hashing chooses").held is False
+
+
+@pytest.mark.parametrize("lost", ["NN", "LSH"])
+def test_what_diverged_proves_nothing(lost: str) -> None:
+    part = claims(lost=(lost,), **GOOD)
+    near = claim(part, "At 5 % of the neurons, accuracy")
+    assert near.held is False
+    assert near.note == "Diverged: digits with 2 hidden layers."
+    if lost == "LSH":
+        assert claim(part, "A training step").held is False
+        assert claim(part, "At 5 % of the neurons, LSH beats").held is False
+
+
+def test_a_claim_is_open_where_a_set_that_it_is_about_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accuracy_claims, "why_missing", lambda name: "not here")
+    near = claim(claims(**GOOD), "At 5 % of the neurons, accuracy")
+    assert near.held is None
+    assert near.note == "Not here: digits."
+
+
+def test_hashes_choose_in_every_hidden_layer_of_lsh(lab: Lab) -> None:
+    run = Run("digits", 3, "LSH", 0.25, 0.05, 240, width=32, rows=120, judged=60)
+    (found,) = lab.train([run], "part").values()
+    assert [way["lookup"] for way in found["arrangement"]] == ["scan", "scan", "scan", "exact"]
 
 
 # Asynchronous
@@ -188,9 +230,32 @@ def test_workers_are_simulated_and_threads_are_real(lab: Lab) -> None:
     (held,) = part.claims
     rows = {row[:2]: row[3] for row in table(part, "Accuracy").rows}
     assert str(rows["LSH", "1 worker"]).count("%") == 1
-    assert "5 workers (simulated) against 1" in held.ours
+    one, many = (
+        np.mean([lab.results[key]["result"]["accuracy"] for key in keys])
+        for keys in (
+            [key for key in lab.results if _is(key, method="LSH", workers=workers)]
+            for workers in (1, 5)
+        )
+    )
+    assert held.ours.startswith(f"5 workers (simulated) against 1: {parts.points(many - one)};")
+    assert held.held == (abs(many - one) <= 0.005)
     lengths = {len(line.points) for panel in part.section.figures[0].panels for line in panel.lines}
     assert lengths == {2}
+
+
+def _is(key: str, **settings: Any) -> bool:
+    run = json.loads(key)
+    return all(run[name] == value for name, value in settings.items())
+
+
+def test_two_runs_that_diverge_do_not_coincide() -> None:
+    lost = [{"accuracy": 0.0, "diverged": True}]
+    found = {
+        (method, way): lost for method in asynchronous.METHODS for way in ("1 worker", "5 workers")
+    }
+    (held,) = asynchronous._claims(TINY, found)
+    assert held.held is False
+    assert held.ours == "5 workers (simulated) against 1: diverges; dense: diverges"
 
 
 # Scaling
@@ -202,23 +267,28 @@ def test_the_model_gives_back_what_was_measured() -> None:
     assert scaling.slowdown(2, 2.2) == 0.0  # faster than ideal is ideal
 
 
-def test_touched_weights_are_those_that_training_changes(lab: Lab) -> None:
-    random = np.random.default_rng(0)
-    x = random.normal(size=(1, 10)).clip(0).astype(np.float32)
-    net = Network(10, [Dense(12), Dense(9), Dense(3)], seed=2)
-    inputs = as_inputs(x, 10)
-    targets = as_targets([1], "softmax", 3, 1)
-    net._core.build(inputs.batch, np.zeros(1, np.uint32), 1)
-    passages = _core.trace(net._core, inputs.batch, targets.targets, 0)
-    counted = scaling._weights(scaling._touched(passages, x[0]))
+def test_touched_weights_are_those_that_training_changes() -> None:
+    x = np.random.default_rng(0).normal(size=(1, 10)).clip(0).astype(np.float32)
+    layers = [Dense(12, active=LSH(0.5, lookup="scan")), Dense(9), Dense(3)]
+    net = Network(10, layers, seed=2).partial_fit(x, [0])
+    counted = scaling._weights(scaling._touched_by(net, x[0], 1))
     before = {name: value.copy() for name, value in net._core.tensors().items()}
-    net.partial_fit(x, [1])
+    assert scaling._changed_elsewhere(net, x[0], 1) == 0
     changed = sum(
         int((value != before[name]).sum())
         for name, value in net._core.tensors().items()
         if name.endswith(("weight", "bias"))
     )
     assert counted == changed > 0
+
+
+def test_a_weight_that_changes_elsewhere_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.ones((1, 4), np.float32)
+    net = Network(4, [Dense(6), Dense(2)], seed=1).partial_fit(x, [0])
+    nothing = np.zeros(0, dtype=int)
+    said = [(nothing, np.array([-1])), (nothing, np.array([-1]))]
+    monkeypatch.setattr(scaling, "_touched_by", lambda *arguments: said)
+    assert scaling._changed_elsewhere(net, x[0], 1) > 0
 
 
 def test_speeds_are_taken_by_turns_and_compared_in_pairs(
@@ -237,8 +307,10 @@ def test_speeds_are_taken_by_turns_and_compared_in_pairs(
     rows = {row[:2]: row[2:] for row in table(part, "Speeds").rows}
     assert rows["LSH 25 %", 2] == ("150", "2.00", "measured")
     assert rows["LSH 25 %", 16] == (None, "16.0", "predicted")
-    assert claim(part, "Speed grows").held
-    assert claim(part, "Every update").held is not None
+    grows = claim(part, "Speed grows")
+    assert grows.held
+    assert grows.ours.startswith("2.00 at 2 threads, dense 2.00; ")
+    assert claim(part, "Every update").ours.endswith("0 others changed in 20 steps")
 
 
 # Cost
@@ -253,6 +325,9 @@ def test_costs_are_the_ledgers(lab: Lab) -> None:
         if phase not in ("total", "prediction")
     )
     assert total == pytest.approx(int(str(rows["total"][1]).replace(",", "")), abs=8)
+    (held,) = part.claims
+    share = float(str(rows["prediction"][3]).rstrip(" %")) / 100
+    assert held.held == (share <= TINY.share)
     energy = {row[0]: row for row in table(part, "Energy").rows}
     assert set(energy) == {"measured", "estimated, microjoules", "microseconds of one thread"}
 
@@ -290,7 +365,8 @@ def test_every_depth_has_its_row(lab: Lab) -> None:
         for method in ("NN", "LSH")
     )
     (held,) = part.claims
-    assert held.held == (lsh - dense >= -0.02)
+    assert f"LSH {parts.points(lsh - dense)}" in held.ours
+    assert held.held == (dense > 0.5 and lsh - dense >= -0.02)
 
 
 def test_every_choice_is_changed_in_turn(lab: Lab) -> None:
@@ -316,7 +392,18 @@ def test_the_stream_is_learned_from_in_a_process_of_its_own(lab: Lab, tmp_path: 
     rows = dict(table(part, "One pass").rows)
     assert rows["examples, each seen once"] == "300"
     (held,) = part.claims
-    assert held.held
+    assert held.held is None  # of 300 examples, nothing is shown
+    found = next(one["result"] for one in lab.results.values())
+    assert 2**20 < found["peak_bytes"] < 2**30
+
+
+def test_the_peak_of_memory_is_that_of_the_process_itself(tmp_path: Path) -> None:
+    large = np.ones(2**27, np.uint8)  # of this process
+    found = subprocess.run(
+        [sys.executable, "-c", "from hashgrad.memory import *; print(peak_memory_bytes())"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(found.stdout) < peak_memory_bytes() - large.nbytes // 2
 
 
 # All together

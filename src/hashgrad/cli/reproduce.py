@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from hashgrad import experiments
+from hashgrad.checks import one_of
 
 from .output import check_writable, console, folder_for_pictures, table, write_json
 
@@ -24,9 +25,7 @@ def reproduce(
     quick: Annotated[
         bool, typer.Option("--quick", help="Small networks and few examples: minutes. The default.")
     ] = False,
-    full: Annotated[
-        bool, typer.Option("--full", help="The paper's networks and all examples: many hours.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="The paper's networks: hours.")] = False,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,6 +46,9 @@ def reproduce(
     """
     if quick and full:
         raise ValueError("--quick and --full exclude each other: give one of them")
+    for name in only or ():
+        if name not in experiments.PARTS:
+            raise one_of("--only", name, experiments.PARTS)
     folder = folder_for_pictures("--out", out, "report")
     check_writable("--json", json)
     people = console(json)

@@ -47,8 +47,8 @@ def reproduce(
     Args:
         out: the folder; made if it is not there.
         size: `"quick"` (minutes) or `"full"` (the paper's networks, hours).
-        only: parts to run, of `PARTS`; all by default. The report shows the others as far as
-            their results are known.
+        only: parts to run, of `PARTS`; all by default. The report shows those others whose
+            results are known.
         say: is told of each run that is done: a line, how many of its batch are done, of how many.
         typed: the command that a person typed, for the record.
 
@@ -101,7 +101,7 @@ def _page(lab: Lab, size: Size) -> Page:
     parts = [_run(name, lab, size) for name in PARTS]
     claims: list[Claim] = [claim for part in parts for claim in part.claims]
     return Page(
-        title="hashgrad: the claims of arXiv 1602.08194, tested",
+        title=f"hashgrad: the claims of arXiv 1602.08194, tested at the {size.name} size",
         about=_about(lab, size),
         claims=tuple(claims),
         sections=tuple(part.section for part in parts),
@@ -109,14 +109,24 @@ def _page(lab: Lab, size: Size) -> Page:
 
 
 def _about(lab: Lab, size: Size) -> tuple[tuple[str, str], ...]:
-    here: dict[str, Any] = lab.sessions[-1]
-    used = sorted({str(lab.sessions[one["session"]]["commit"]) for one in lab.results.values()})
-    versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
+    sessions: list[dict[str, Any]] = lab.sessions or [lab.here]
+    versions = {
+        ", ".join(f"{name} {version}" for name, version in session["versions"].items())
+        for session in sessions
+    }
+    machines = {
+        f"{session['processor']}, {session['hardware_threads']} threads, {session['simd']}"
+        for session in sessions
+    }
+
+    def each(name: str) -> str:
+        return ", ".join(sorted({str(session[name] or "unknown") for session in sessions}))
+
     return (
         ("size", _SIZES_SAID[size.name]),
-        ("date", here["date"]),
-        ("commit", ", ".join(used) or str(here["commit"])),
-        ("machine", f"{here['processor']}, {here['hardware_threads']} threads, {here['simd']}"),
-        ("versions", versions),
-        ("runs", f"{len(lab.results):,}, each in results.json with its command and seed"),
+        ("date", each("date")),
+        ("commit", each("commit")),
+        ("machine", "; ".join(sorted(machines))),
+        ("versions", "; ".join(sorted(versions))),
+        ("results", f"{len(lab.results):,} in results.json, each with its command and seed"),
     )

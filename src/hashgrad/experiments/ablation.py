@@ -10,7 +10,16 @@ from typing import Any
 
 from .lab import Lab, Result
 from .page import Section, Table
-from .parts import Part, mean, percent, points, study_run, study_set
+from .parts import (
+    Part,
+    accuracy_words,
+    mean,
+    percent,
+    points,
+    recall_of,
+    study_run,
+    study_set,
+)
 from .sizes import Size
 
 NAME = "ablation"
@@ -101,16 +110,16 @@ def run(lab: Lab, size: Size) -> Part:
 
 
 def _row(name: str, results: list[Result], first: list[Result]) -> tuple[Any, ...]:
-    good = [result for result in results if not result["diverged"]]
-    if not good:
-        return (name, "diverged", None, None, None, None)
-    accuracy = mean([result["accuracy"] for result in good])
-    recalls = [mean([r for r in result["recall"] if r is not None]) for result in good]
+    accuracy = accuracy_words(results)
+    if any(result["diverged"] for result in (*results, *first)):
+        return (name, accuracy, None, None, None, None)
+    recalls = [recall for recall in map(recall_of, results) if recall is not None]
+    gap = mean([r["accuracy"] for r in results]) - mean([r["accuracy"] for r in first])
     return (
         name,
-        percent(accuracy, 2),
-        points(accuracy - mean([result["accuracy"] for result in first])),
-        percent(mean([result["multiplications_fraction"] for result in good]), 2),
-        f"{mean(recalls):.3f}",
-        f"{mean([1e6 * result['seconds'] / result['examples'] for result in good]):.1f}",
+        accuracy,
+        points(gap),
+        percent(mean([result["multiplications_fraction"] for result in results]), 2),
+        f"{mean(recalls):.3f}" if recalls else None,
+        f"{mean([1e6 * result['seconds'] / result['examples'] for result in results]):.1f}",
     )

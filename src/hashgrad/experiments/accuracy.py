@@ -9,18 +9,24 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .lab import Lab, NotRunError, Result
-from .methods import METHODS, share_of
-from .page import Claim, Figure, Line, Panel, Section, Table
-from .parts import Part, command, mean, percent, points, spread, why_missing
+from .accuracy_claims import Cell, Cells, Choice, Found, claims
+from .lab import Lab, NotRunError
+from .methods import METHODS, NAMES, share_of
+from .page import Figure, Line, Panel, Section, Table
+from .parts import (
+    Part,
+    accuracy_words,
+    mean,
+    percent,
+    points,
+    recall_of,
+    spread,
+    why_missing,
+)
 from .runs import Run
 from .sizes import Size
 
 NAME = "accuracy"
-MULTIPLICATIONS = (0.05, 0.02)  # shares of the dense network's, at which LSH is judged
-Cell = tuple[str, int]  # data set and hidden layers
-Choice = tuple[str, int, str, float]  # a cell, a method and its share
-Found = dict[Choice, list[Result]]
 
 
 def run(lab: Lab, size: Size) -> Part:
@@ -45,11 +51,8 @@ def run(lab: Lab, size: Size) -> Part:
             rates |= its_rates
         except NotRunError:  # the report shows the networks that are done
             break
-    return Part(_section(size, cells, at_small, sweep, rates), _claims(size, cells, at_small))
-
-
-def _of(cell: Cell, method: str, share: float) -> Choice:
-    return (*cell, method, share)
+    found = Cells(size, cells, at_small)
+    return Part(_section(found, sweep, rates), claims(found))
 
 
 def choices(cells: list[Cell], shares: Sequence[float]) -> list[Choice]:
@@ -99,10 +102,8 @@ def _train(
     return {choice: [results[run] for run in runs] for choice, runs in wanted.items()}
 
 
-def _section(
-    size: Size, cells: list[Cell], at_small: Found, sweep: Found, rates: Mapping[Choice, float]
-) -> Section:
-    absent = [why_missing(data) for data in size.sets if why_missing(data)]
+def _section(runs: Cells, sweep: Found, rates: Mapping[Choice, float]) -> Section:
+    size, cells = runs.size, runs.cells
     figure = Figure(
         name="accuracy-by-share",
         title="Accuracy against the share of active neurons",
@@ -112,32 +113,37 @@ def _section(
         ),
         x_label="share of active neurons",
         y_label="test accuracy",
-        panels=tuple(_panel(size, cell, sweep) for cell in cells if _of(cell, "NN", 1.0) in sweep),
+        panels=tuple(_panel(size, cell, sweep) for cell in cells if (*cell, "NN", 1.0) in sweep),
         x_log=True,
         x_ticks=size.shares,
         x_percent=True,
         y_percent=True,
     )
+    methods = "; ".join(f"{method}: {name}" for method, name in NAMES.items())
+    edges = sum(rate in (min(size.rates), max(size.rates)) for rate in rates.values())
     grid = ", ".join(f"{rate:g}" for rate in size.rates)
     return Section(
         name=NAME,
         title="Accuracy against active share",
         sentence=(
-            "Five methods on the paper's networks, plain SGD on single examples. The rate of each "
-            f"method, share and network is the one of {grid} with the best accuracy on a sixth of "
-            f"the training rows held out ({_amount(size.tuning)}): the same effort for all."
+            f"Five methods, plain SGD on single examples. {methods}. LSH scans the hashes of every "
+            "hidden layer. The rate of each method, share and network is the one of "
+            f"{grid} with the best accuracy on a sixth of the training rows held out "
+            f"({_amount(size.tuning)}): the same effort for all. MNIST8M has a part of its own."
         ),
         figures=(figure,) if sweep else (),
         tables=(
-            _table_of_cells(size, cells, at_small),
-            _table_of_multiplications(size, cells, at_small),
+            _table_of_cells(runs),
+            _table_of_multiplications(runs),
             Table(
                 title="Rates that were picked",
-                sentence="Rates at the ends of the grid say that the best may lie beyond it.",
+                sentence=(
+                    f"{edges} of {len(rates)} lie at an end of the grid: the best may be beyond."
+                ),
                 columns=("data", "hidden layers", "method", "share", "rate"),
                 rows=tuple((*choice[:3], percent(choice[3], 0), rates[choice]) for choice in rates),
             ),
-            *((_table_of_absent(size),) if absent else ()),
+            *((_table_of_absent(size),) if runs.absent else ()),
         ),
     )
 
@@ -147,57 +153,68 @@ def _panel(size: Size, cell: Cell, sweep: Found) -> Panel:
     for method in METHODS:
         ends = (size.shares[0], size.shares[-1])
         at = ends if method == "NN" else size.shares
-        found = [
-            spread([r["accuracy"] for r in sweep[_of(cell, method, share_of(method, share))]])
-            for share in at
-        ]
-        lines.append(
-            Line(method, tuple((x, *ys) for x, ys in zip(at, found, strict=True)), method == "NN")
-        )
+        points_of_line = []
+        for share in at:
+            choice = (*cell, method, share_of(method, share))
+            if not any(result["diverged"] for result in sweep[choice]):
+                accuracies = [result["accuracy"] for result in sweep[choice]]
+                points_of_line.append((share, *spread(accuracies)))
+        if points_of_line:
+            lines.append(Line(method, tuple(points_of_line), method == "NN"))
     return Panel(f"{cell[0]}, {cell[1]} × {size.width}", tuple(lines))
 
 
-def _table_of_cells(size: Size, cells: list[Cell], found: Found) -> Table:
+def _table_of_cells(runs: Cells) -> Table:
+    size = runs.size
     rows: list[tuple[Any, ...]] = []
-    for cell in cells:
-        at = {method: found[_of(cell, method, share_of(method, size.share))] for method in METHODS}
-        accuracies = {method: [r["accuracy"] for r in results] for method, results in at.items()}
-        lsh = at["LSH"]
+    for cell in runs.cells:
+        gap, multiplied = runs.gap(cell), runs.multiplied(cell, "LSH")
+        recalls = [recall_of(result) for result in runs.of(cell, "LSH")]
+        known = [recall for recall in recalls if recall is not None]
         rows.append(
             (
                 *cell,
-                *(_with_spread(accuracies[method]) for method in METHODS),
-                points(mean(accuracies["LSH"]) - mean(accuracies["NN"])),
-                percent(mean([r["multiplications_fraction"] for r in lsh]), 2),
-                f"{mean([_recall(r) for r in lsh]):.3f}",
+                *(accuracy_words(runs.of(cell, method)) for method in METHODS),
+                None if gap is None else points(gap),
+                None if multiplied is None else percent(multiplied, 2),
+                f"{mean(known):.3f}" if known else None,
             )
         )
-    rows += [(data, None, *[None] * 8) for data in size.sets if why_missing(data)]
+    rows += [(data, None, *[None] * 8) for data in runs.absent]
+    kept = [
+        result["active_fraction"]
+        for cell in runs.cells
+        for result in runs.of(cell, "AD")
+        if not result["diverged"]
+    ]
     return Table(
         title=f"At {percent(size.share, 0)} of the neurons",
         sentence=(
             f"Mean of {size.seeds} seeds, in brackets the least and the largest. "
-            f"{_amount(size.cells)}. Multiplications are those of LSH, training as a whole, of "
-            "the dense network's; recall "
-            "is LSH's share of the neurons with the largest activations, mean of the hidden layers."
+            f"{_amount(size.cells)}. Multiplications are those of LSH's training as a whole, of a "
+            "dense network's, zeros counted; recall is LSH's share of the neurons with the largest "
+            "activations, mean of the hidden layers. AD's share holds for an activation of 0: in "
+            f"fact it kept {percent(mean(kept)) if kept else 'none'} on average."
         ),
         columns=("data", "hidden layers", *METHODS, "LSH − NN", "multiplications", "recall"),
         rows=tuple(rows),
     )
 
 
-def _table_of_multiplications(size: Size, cells: list[Cell], found: Found) -> Table:
-    rows = [
-        (
-            *cell,
-            percent(share),
-            percent(_multiplied(found[_of(cell, "LSH", share)]), 2),
-            percent(_accuracy(found, cell, "LSH", share), 2),
-            points(_accuracy(found, cell, "LSH", share) - _accuracy(found, cell, "NN", 1.0)),
-        )
-        for cell in cells
-        for share in sorted((size.share, *size.lsh_shares))
-    ]
+def _table_of_multiplications(runs: Cells) -> Table:
+    rows: list[tuple[Any, ...]] = []
+    for cell in runs.cells:
+        for share in sorted((runs.size.share, *runs.size.lsh_shares)):
+            multiplied, gap = runs.multiplied(cell, "LSH", share), runs.gap(cell, share)
+            rows.append(
+                (
+                    *cell,
+                    percent(share),
+                    None if multiplied is None else percent(multiplied, 2),
+                    accuracy_words(runs.of(cell, "LSH", share)),
+                    None if gap is None else points(gap),
+                )
+            )
     return Table(
         title="LSH by multiplications",
         sentence=(
@@ -206,52 +223,6 @@ def _table_of_multiplications(size: Size, cells: list[Cell], found: Found) -> Ta
         ),
         columns=("data", "hidden layers", "neurons", "multiplications", "accuracy", "LSH − NN"),
         rows=tuple(rows),
-    )
-
-
-def _accuracy(found: Found, cell: Cell, method: str, share: float) -> float:
-    return mean([result["accuracy"] for result in found[_of(cell, method, share)]])
-
-
-def _multiplied(results: list[Result]) -> float:
-    """The mean share of a dense network's multiplications; 1 if a run came to nothing."""
-    return mean([result.get("multiplications_fraction", 1.0) for result in results])
-
-
-def _within(size: Size, found: Found, cell: Cell, most: float) -> float | None:
-    """The largest share at which LSH needs at most so many of dense's multiplications."""
-    shares = (size.share, *size.lsh_shares)
-    fit = [share for share in shares if _multiplied(found[_of(cell, "LSH", share)]) <= most]
-    return max(fit, default=None)
-
-
-def _claim_within(size: Size, cells: list[Cell], found: Found, most: float) -> Claim:
-    at = {cell: _within(size, found, cell, most) for cell in cells}
-    gaps = {
-        cell: _accuracy(found, cell, "LSH", share) - _accuracy(found, cell, "NN", 1.0)
-        for cell, share in at.items()
-        if share is not None
-    }
-    dear = [_named(cell) for cell, share in at.items() if share is None]
-    missed = [f"{_named(cell)} ({points(gap)})" for cell, gap in gaps.items() if gap < -0.01]
-    average = points(mean(list(gaps.values()))) if gaps else "no network"
-    notes = [
-        f"More than a point behind: {', '.join(missed)}." if missed else "",
-        f"No share tried is so cheap: {', '.join(dear)}." if dear else "",
-    ]
-    return Claim(
-        text=(
-            f"With at most {percent(most, 0)} of the multiplications, accuracy stays within a "
-            "point of the dense network's."
-        ),
-        paper="within 1 % on average, at 5 % of the multiplications",
-        ours=(
-            f"LSH − NN: {average}, over {len(gaps)} of {len(cells)} networks and sets, each at "
-            "the largest share of neurons tried that costs no more"
-        ),
-        held=bool(gaps) and not dear and mean(list(gaps.values())) >= -0.01,
-        command=command(size, NAME),
-        note=" ".join(filter(None, notes)),
     )
 
 
@@ -264,86 +235,7 @@ def _table_of_absent(size: Size) -> Table:
     )
 
 
-def _claims(size: Size, cells: list[Cell], found: Found) -> tuple[Claim, ...]:
-    if not cells:
-        return ()
-    how = command(size, NAME)
-
-    def accuracy(cell: Cell, method: str) -> float:
-        return _accuracy(found, cell, method, share_of(method, size.share))
-
-    lsh = [result for cell in cells for result in found[_of(cell, "LSH", size.share)]]
-    lsh = [result for result in lsh if not result["diverged"]]
-    shares = [result["multiplications_fraction"] for result in lsh]
-    behind = {cell: accuracy(cell, "NN") - accuracy(cell, "LSH") for cell in cells}
-    above = {
-        cell: accuracy(cell, "LSH") - max(accuracy(cell, "VD"), accuracy(cell, "AD"))
-        for cell in cells
-    }
-    to_wta = {cell: accuracy(cell, "WTA") - accuracy(cell, "LSH") for cell in cells}
-    missed = [_named(cell) + f" ({points(-gap)})" for cell, gap in behind.items() if gap > 0.01]
-    below = [_named(cell) + f" ({points(gap)})" for cell, gap in above.items() if gap <= 0]
-    return (
-        Claim(
-            text="A training step needs about 5 % of the dense network's multiplications.",
-            paper="5 % of the multiplications, forward and backward",
-            ours=(
-                f"{percent(mean(shares), 2)} on average, at most {percent(max(shares), 2)}, "
-                "hashing and the upkeep of hashes counted"
-            ),
-            held=max(shares) <= 0.05,
-            command=how,
-        ),
-        Claim(
-            text="At 5 % of the neurons, accuracy stays within a point of the dense network's.",
-            paper="within 1 % on average",
-            ours=(
-                f"LSH − NN: {points(-mean(list(behind.values())))} over {len(cells)} networks "
-                "and sets"
-            ),
-            held=mean(list(behind.values())) <= 0.01,
-            command=how,
-            note=f"More than a point behind: {', '.join(missed)}." if missed else "",
-        ),
-        *(_claim_within(size, cells, found, most) for most in MULTIPLICATIONS),
-        Claim(
-            text="At 5 % of the neurons, LSH beats random and adaptive dropout.",
-            paper="above VD and AD (its figures)",
-            ours=f"above both in {len(cells) - len(below)} of {len(cells)} networks and sets",
-            held=not below,
-            command=how,
-            note=f"Not in: {', '.join(below)}." if below else "",
-        ),
-        Claim(
-            text="Hashing chooses about as well as computing every activation (WTA).",
-            paper="LSH close to WTA (its figures)",
-            ours=(
-                f"LSH − WTA: {points(-mean(list(to_wta.values())))}; recall of the largest "
-                f"activations {mean([_recall(r) for r in lsh]):.3f}"
-            ),
-            held=mean(list(to_wta.values())) <= 0.01,
-            command=how,
-        ),
-    )
-
-
-def _recall(result: Result) -> float:
-    found = [recall for recall in result.get("recall", []) if recall is not None]
-    return mean(found) if found else 0.0
-
-
-def _named(cell: Cell) -> str:
-    return f"{cell[0]} with {cell[1]} hidden layers"
-
-
 def _amount(amount: tuple[int | None, int]) -> str:
     rows, examples = amount
     which = "all training rows" if rows is None else f"the first {rows:,} training rows at most"
-    return f"Trained on {which}, {examples:,} examples in all"
-
-
-def _with_spread(values: list[float]) -> str:
-    middle, least, most = spread(values)
-    if least == most:
-        return percent(middle, 2)
-    return f"{percent(middle, 2)} ({100 * least:.2f}–{100 * most:.2f})"
+    return f"Trained on {which}, about {examples:,} examples in all, in whole epochs"

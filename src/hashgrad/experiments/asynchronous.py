@@ -15,11 +15,12 @@ from hashgrad import _core
 from .lab import Lab, Result
 from .methods import share_of
 from .page import Claim, Figure, Line, Panel, Section, Table
-from .parts import Part, command, mean, percent, points, spread, study_run, study_set
+from .parts import Part, accuracy_words, command, mean, points, spread, study_run, study_set
 from .sizes import Size
 
 NAME = "asynchronous"
 DEPTH = 2
+WITHIN = 0.005  # of the accuracy of one worker
 METHODS = {"LSH": "LSH", "NN": "dense"}
 
 
@@ -79,7 +80,7 @@ def _section(size: Size, data: str, found: dict[tuple[str, str], list[Result]]) 
         y_percent=True,
     )
     rows = tuple(
-        (METHODS[method], name, len(results), _accuracy(results))
+        (METHODS[method], name, len(results), accuracy_words(results))
         for (method, name), results in found.items()
     )
     return Section(
@@ -89,6 +90,8 @@ def _section(size: Size, data: str, found: dict[tuple[str, str], list[Result]]) 
             "Workers are simulated: an example is computed on the weights as they were when its "
             "worker began, and its steps land after those of others. The number of steps that land "
             "in between, the staleness, is geometric with mean workers − 1, drawn from the seed. "
+            "What is left out: real threads now and then lose an update or read half of one; and "
+            "whatever is under way lands before hashes are rebuilt and at an epoch's end. "
             f"Plain SGD, rate {size.study_rate:g}, for LSH and dense alike."
         ),
         figures=(figure,),
@@ -111,33 +114,25 @@ def _by_epoch(results: list[Result]) -> tuple[tuple[float, float, float, float],
     )
 
 
-def _accuracy(results: list[Result]) -> str:
-    if any(result["diverged"] for result in results):
-        return "diverged"
-    middle, least, most = spread([result["accuracy"] for result in results])
-    if len(results) == 1:
-        return percent(middle, 2)
-    return f"{percent(middle, 2)} ({100 * least:.2f}–{100 * most:.2f})"
-
-
 def _claims(size: Size, found: dict[tuple[str, str], list[Result]]) -> tuple[Claim, ...]:
     most = max(size.workers)
 
-    def gap(method: str) -> float:
-        one, many = (
-            mean([result["accuracy"] for result in found[method, name]])
-            for name in ("1 worker", f"{most} workers")
-        )
-        return many - one
+    def gap(method: str) -> float | None:
+        one, many = found[method, "1 worker"], found[method, f"{most} workers"]
+        if any(result["diverged"] for result in (*one, *many)):
+            return None
+        return mean([r["accuracy"] for r in many]) - mean([r["accuracy"] for r in one])
 
-    diverged = any(result["diverged"] for result in found["NN", f"{most} workers"])
-    dense = "diverges" if diverged else points(gap("NN"))
+    gaps = {method: gap(method) for method in METHODS}
+    said = {method: "diverges" if gap is None else points(gap) for method, gap in gaps.items()}
+    ours = gaps["LSH"]
     return (
         Claim(
             text="Training without locks converges as training on one core does.",
             paper="curves of 1, 8 and 56 threads coincide",
-            ours=f"{most} workers (simulated) against 1: {points(gap('LSH'))}; dense: {dense}",
-            held=abs(gap("LSH")) <= 0.005,
+            ours=f"{most} workers (simulated) against 1: {said['LSH']}; dense: {said['NN']}",
+            held=ours is not None and abs(ours) <= WITHIN,
             command=command(size, NAME),
+            note="Held: within half a point.",
         ),
     )

@@ -59,7 +59,7 @@ class Lab:
         self._pool: Any = None  # of processes, as soon as it is needed
         if self.path.exists():
             self.sessions, self.results = _read(self.path)
-        self.sessions.append({**circumstances(), "command": command})
+        self.here: Result = {**circumstances(), "command": command}
 
     def train(self, wanted: Iterable[Run], part: str) -> dict[Run, Result]:
         """The results of training runs, of those not known by carrying them out.
@@ -87,8 +87,9 @@ class Lab:
     def measure(
         self, name: str, settings: Mapping[str, Any], how: Callable[..., Result], part: str
     ) -> Result:
-        """What a function of this package finds, alone on the machine; once for these settings."""
-        key = json.dumps({"measure": name, **settings}, sort_keys=True)
+        """What a function finds, alone on the machine; once for these settings and machine."""
+        where = {"processor": self.here["processor"], "cores": self.here["hardware_threads"]}
+        key = json.dumps({"measure": name, **where, **settings}, sort_keys=True)
         if key not in self.results:
             if self.offline:
                 raise NotRunError(key)
@@ -119,6 +120,8 @@ class Lab:
         self._saved = time.monotonic()
 
     def _keep(self, key: str, command: str, seed: int, result: Result) -> None:
+        if self.here not in self.sessions:  # a session that finds nothing new leaves no trace
+            self.sessions.append(self.here)
         self.results[key] = {
             "command": command,
             "seed": seed,

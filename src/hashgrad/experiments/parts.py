@@ -10,8 +10,9 @@ from typing import Any
 
 from hashgrad import datasets
 
+from .lab import Result
 from .page import Claim, Section
-from .runs import Run
+from .runs import GENERATED, Run
 from .sizes import Size
 
 COMMAND = "hashgrad reproduce"
@@ -28,10 +29,15 @@ class Part:
 @functools.cache
 def why_missing(name: str) -> str:
     """Why a named data set cannot be had here; empty if it can."""
+    if name in GENERATED:
+        return ""
     try:
         datasets.load(name)
-    except FileNotFoundError as error:
-        return str(error)
+    except FileNotFoundError:
+        return (
+            f"{name} is not here: put its files into $HASHGRAD_DATA/{name}; `hashgrad train "
+            f"{name}` says which they are."
+        )
     return ""
 
 
@@ -45,6 +51,31 @@ def study_set(size: Size) -> str:
         if not why_missing(name):
             return name
     raise FileNotFoundError(why_missing(size.study[0]))
+
+
+def recall_of(result: Result) -> float | None:
+    """Mean recall of the layers that look up hashes; None if there is none, or the run diverged."""
+    if result["diverged"]:
+        return None
+    layers = zip(result["recall"], result["arrangement"], strict=False)
+    found = [recall for recall, way in layers if recall is not None and way["lookup"] != "exact"]
+    return mean(found) if found else None
+
+
+def accuracy_words(results: Sequence[Result]) -> str:
+    """Mean accuracy, in brackets the least and the largest; or how many runs diverged.
+
+    >>> runs = [{"accuracy": a, "diverged": False} for a in (0.97, 0.98)]
+    >>> accuracy_words(runs), accuracy_words([{**runs[0], "diverged": True}])
+    ('97.50 % (97.00–98.00)', 'diverged (1 of 1)')
+    """
+    lost = sum(result["diverged"] for result in results)
+    if lost:
+        return f"diverged ({lost} of {len(results)})"
+    middle, least, most = spread([result["accuracy"] for result in results])
+    if len(results) == 1:
+        return percent(middle, 2)
+    return f"{percent(middle, 2)} ({100 * least:.2f}–{100 * most:.2f})"
 
 
 def study_run(
