@@ -94,7 +94,7 @@ def _train(
     wanted = {
         choice: [
             Run(*choice, rate, examples, width=size.width, judged=size.judged, rows=rows, seed=seed)
-            for seed in range(seeds)
+            for seed in range(size.dense_seeds if choice[2] == "NN" else seeds)
         ]
         for choice, rate in rates.items()
     }
@@ -190,7 +190,8 @@ def _table_of_cells(runs: Cells) -> Table:
     return Table(
         title=f"At {percent(size.share, 0)} of the neurons",
         sentence=(
-            f"Mean of {size.seeds} seeds, in brackets the least and the largest. "
+            f"Mean of {size.seeds} seeds, of the dense network {size.dense_seeds}; in brackets the "
+            "least and the largest. "
             f"{_amount(size.cells)}. Multiplications are those of LSH's training as a whole, of a "
             "dense network's, zeros counted; recall is LSH's share of the neurons with the largest "
             "activations, mean of the hidden layers. AD's share holds for an activation of 0: in "

@@ -23,6 +23,7 @@ class Size:
         cells: the same of the runs at the smallest share and of the dense network.
         judged: test rows to judge by; None is all.
         seeds: runs of each cell.
+        dense_seeds: runs of the dense network, which takes ten times as long.
         study: data sets of the other experiments, the first that is here.
         study_rows: training rows they use; None is all.
         study_rate: their learning rate.
@@ -49,6 +50,7 @@ class Size:
     cells: tuple[int | None, int]
     judged: int | None
     seeds: int
+    dense_seeds: int
     study: tuple[str, ...]
     study_rows: int | None
     study_rate: float
@@ -81,6 +83,7 @@ FULL = Size(
     cells=(None, 240_000),
     judged=None,
     seeds=3,
+    dense_seeds=1,
     study=("mnist",),
     study_rows=None,
     study_rate=0.01,
@@ -97,6 +100,7 @@ FULL = Size(
 QUICK = replace(
     FULL,
     name="quick",
+    dense_seeds=3,
     width=200,
     shares=(0.05, 0.25, 0.9),
     tuning=(1_000, 3_000),
