@@ -126,7 +126,7 @@ class Lab:
             "command": command,
             "seed": seed,
             "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "session": len(self.sessions) - 1,  # which of them: its commit, versions, machine
+            "session": self.sessions.index(self.here),  # its commit, versions, machine
             "result": result,
         }
         if time.monotonic() - self._saved > _SAVE_SECONDS:
