@@ -44,6 +44,41 @@ def test_a_part_is_run_kept_and_shown(hashgrad: Hashgrad, tmp_path: Path) -> Non
     assert "cost of LSH in " not in again.out
 
 
+def test_parts_may_be_named_with_commas(hashgrad: Hashgrad, tmp_path: Path) -> None:
+    answer = hashgrad("reproduce", "--only", "cost, scaling", "--out", tmp_path)
+    assert answer.code == 0, answer
+    kept = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {json.loads(key)["measure"].split(",")[0].split(" ")[0] for key in kept} == {
+        "cost", "examples", "collisions",
+    }  # fmt: skip
+
+
+def test_a_part_that_cannot_be_run_is_told(
+    hashgrad: Hashgrad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(lab: experiments.Lab, size: experiments.Size) -> experiments.Part:
+        raise FileNotFoundError("mnist is not here")
+
+    monkeypatch.setitem(experiments.PARTS, "stream", without)
+    answer = hashgrad("reproduce", "--only", "stream", "--out", tmp_path)
+    assert answer.code == 1
+    assert "stream is missing: mnist is not here" in answer.out
+    assert hashgrad("reproduce", "--only", "stream,cost", "--out", tmp_path).code == 0
+
+
+def test_the_help_says_what_to_install(hashgrad: Hashgrad) -> None:
+    assert "hashgrad[report]" in "".join(hashgrad("reproduce", "--help").out.split())
+    assert "hashgrad[bench]" in "".join(hashgrad("bench", "--help").out.split())
+
+
+def test_a_quick_report_says_nothing_of_the_papers_claims(
+    hashgrad: Hashgrad, tmp_path: Path
+) -> None:
+    answer = hashgrad("reproduce", "--only", "cost", "--out", tmp_path, "--json", "-")
+    assert [claim["held"] for claim in answer.json["claims"]] == [None]
+    assert answer.json["claims"][0]["note"].startswith("At this size it ")
+
+
 def test_json_may_go_to_standard_output(hashgrad: Hashgrad, tmp_path: Path) -> None:
     answer = hashgrad("reproduce", "--only", "cost", "--out", tmp_path, "--json", "-")
     assert answer.code == 0, answer
@@ -61,7 +96,9 @@ def test_ctrl_c_ends_with_what_is_there(
 
     monkeypatch.setitem(experiments.PARTS, "depth", pressed)
     words = ("--only", "cost", "--only", "depth", "--out", tmp_path)
-    assert hashgrad("reproduce", *words).code == 130
+    answer = hashgrad("reproduce", *words)
+    assert answer.code == 130
+    assert f"stopped; {tmp_path} keeps what was found" in " ".join(answer.out.split())
     assert "Energy of an example" in (tmp_path / "report.html").read_text()
     assert len(json.loads((tmp_path / "results.json").read_text())["results"]) == 2
 

@@ -101,6 +101,12 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, text: str) -> Non
     assert path.read_text() == text
 
 
+def test_a_folder_holds_one_size(tmp_path: Path, carried_out: list[Run]) -> None:
+    Lab(tmp_path, "typed", processes=1, size="quick").train([SMALL], "part")
+    with pytest.raises(ValueError, match=r"--out must name a folder .* holds a quick session"):
+        Lab(tmp_path, "typed", processes=1, size="full")
+
+
 def test_processes_find_what_one_finds_alone(tmp_path: Path) -> None:
     wanted = [SMALL, sibling(seed=1), sibling(method="WTA"), sibling(workers=4)]
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()

@@ -134,9 +134,9 @@ def test_facts_stand_at_the_top(page: str) -> None:
 
 def test_the_ledger_says_in_words_what_held(page: str) -> None:
     found = re.findall(r'<span class="held (\w+)">([^<]+)</span>', page)
-    words = {True: ("yes", "yes"), False: ("no", "no"), None: ("unknown", "not measured")}
+    words = {True: ("yes", "yes"), False: ("no", "no"), None: ("unknown", "open")}
     assert found == [words[claim.held] for claim in example_page().claims]
-    assert "Of 6 claims: 3 held, 1 did not hold, 2 not measured here." in page
+    assert "Of 6 claims: 3 held, 1 did not hold, 2 stayed open." in page
     text = Reader(page).text
     for claim in example_page().claims:
         for said in (claim.text, claim.paper, claim.ours, claim.command, claim.note):
@@ -160,7 +160,7 @@ def test_numbers_keep_their_signs_beside_them() -> None:
 
 def test_one_claim_is_told_as_one() -> None:
     page = report.html(Page("", (), (Claim("a", "b", "", None, ""),), ()))
-    assert "Of 1 claim: 1 not measured here." in page
+    assert "Of 1 claim: 1 stayed open." in page
     assert "<code>" not in page
     assert ">–</td>" in page
 

@@ -65,6 +65,7 @@ def test_the_commands_have_the_options_shown(
         (cli.predict, "hashgrad"),
         (cli.about, "files"),
         (cli.bench, "suite"),
+        (cli.reproduce, "folder_for_pictures"),
     ):
         monkeypatch.setattr(module, name, Stop(ran))
     answer = caller(capsys)(*words)

@@ -39,10 +39,10 @@ def bench(
         str | None, typer.Option(help="Write all results as JSON; - is stdout.")
     ] = None,
 ) -> None:
-    """Measure time to accuracy, latency, threads and widths, the peers in the same session.
+    r"""Measure time to accuracy, latency, threads and widths, the peers in the same session.
 
     Every run is a process of its own, and the contenders take turns. Needs PyTorch, and Matplotlib
-    for --out: pip install 'hashgrad[bench]'. Ctrl-C ends it with the rounds that are whole.
+    for --out: pip install 'hashgrad\[bench]'. Ctrl-C ends it with the rounds that are whole.
     """
     known = QUICK if quick else FULL
     if repeats < 1:

@@ -29,7 +29,7 @@ def reproduce(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Run this part only, of {', '.join(experiments.PARTS)}; may be given again."
+            help=f"Run these parts only, of {', '.join(experiments.PARTS)}; with commas, or again."
         ),
     ] = None,
     out: Annotated[
@@ -39,33 +39,44 @@ def reproduce(
         str | None, typer.Option(help="Write the claims and sections as JSON; - is stdout.")
     ] = None,
 ) -> None:
-    """Run the paper's experiments and write a report: its claims, ours, and whether they hold.
+    r"""Run the paper's experiments and write a report: its claims, ours, and whether they hold.
 
     What a session has found is kept in results.json of the folder: Ctrl-C loses only the runs under
-    way, and the same command goes on from there. Needs Matplotlib: pip install 'hashgrad[report]'.
+    way, and the same command goes on. Needs Matplotlib: pip install 'hashgrad\[report]'.
     """
     if quick and full:
         raise ValueError("--quick and --full exclude each other: give one of them")
-    for name in only or ():
+    wanted = [name.strip() for names in only or () for name in names.split(",")]
+    for name in wanted:
         if name not in experiments.PARTS:
             raise one_of("--only", name, experiments.PARTS)
     folder = folder_for_pictures("--out", out, "report")
     check_writable("--json", json)
     people = console(json)
-    with _watcher(people) as say:
-        page = experiments.reproduce(
-            folder,
-            size="full" if full else "quick",
-            only=only or (),
-            say=say,
-            typed=shlex.join(["hashgrad", *context.obj]) if context.obj else None,
-        )
+    try:
+        with _watcher(people) as say:
+            page = experiments.reproduce(
+                folder,
+                size="full" if full else "quick",
+                only=wanted,
+                say=say,
+                typed=shlex.join(["hashgrad", *context.obj]) if context.obj else None,
+            )
+    except KeyboardInterrupt:
+        people.print(f"stopped; {folder} keeps what was found, and the same command goes on")
+        raise
     write_json(json, page.to_dict())
-    words = {True: "held", False: "not held", None: "not measured"}
+    verdicts = {True: "holds", False: "does not hold", None: "open"}
     people.print(
-        table(*((words[claim.held], f"{claim.text} {claim.ours}") for claim in page.claims))
+        table(*((verdicts[claim.held], f"{claim.text} {claim.ours}") for claim in page.claims))
     )
+    missing = {section.name: section.missing for section in page.sections if section.missing}
+    asked = {name: why for name, why in missing.items() if name in wanted or not wanted}
+    for name, why in asked.items():
+        people.print(f"{name} is missing: {why}", markup=False)
     people.print(f"wrote {folder / 'report.html'}")
+    if asked and set(asked) == set(wanted):  # nothing of what was asked for could be run
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

@@ -109,7 +109,7 @@ def _section(runs: Cells, sweep: Found, rates: Mapping[Choice, float]) -> Sectio
         title="Accuracy against the share of active neurons",
         sentence=(
             "Test accuracy of each method at each share of active neurons; the dashed line is the "
-            f"dense network. {_amount(size.sweep)}, one seed."
+            f"dense network. Trained on {_amount(size.sweep)}; one seed."
         ),
         x_label="share of active neurons",
         y_label="test accuracy",
@@ -128,8 +128,8 @@ def _section(runs: Cells, sweep: Found, rates: Mapping[Choice, float]) -> Sectio
         sentence=(
             f"Five methods, plain SGD on single examples. {methods}. LSH scans the hashes of every "
             "hidden layer. The rate of each method, share and network is the one of "
-            f"{grid} with the best accuracy on a sixth of the training rows held out "
-            f"({_amount(size.tuning)}): the same effort for all. MNIST8M has a part of its own."
+            f"{grid} with the best accuracy on a sixth of the rows, held out, of runs on "
+            f"{_amount(size.tuning)}: the same effort for all. MNIST8M has a part of its own."
         ),
         figures=(figure,) if sweep else (),
         tables=(
@@ -141,7 +141,10 @@ def _section(runs: Cells, sweep: Found, rates: Mapping[Choice, float]) -> Sectio
                     f"{edges} of {len(rates)} lie at an end of the grid: the best may be beyond."
                 ),
                 columns=("data", "hidden layers", "method", "share", "rate"),
-                rows=tuple((*choice[:3], percent(choice[3], 0), rates[choice]) for choice in rates),
+                rows=tuple(
+                    (*choice[:3], f"{100 * choice[3]:g} %", rates[choice])
+                    for choice in sorted(rates)
+                ),
             ),
             *((_table_of_absent(size),) if runs.absent else ()),
         ),
@@ -174,10 +177,12 @@ def _table_of_cells(runs: Cells) -> Table:
         rows.append(
             (
                 *cell,
-                *(accuracy_words(runs.of(cell, method)) for method in METHODS),
+                accuracy_words(runs.of(cell, "NN")),
+                accuracy_words(runs.of(cell, "LSH")),
                 None if gap is None else points(gap),
                 None if multiplied is None else percent(multiplied, 2),
                 f"{mean(known):.3f}" if known else None,
+                *(accuracy_words(runs.of(cell, method)) for method in ("WTA", "AD", "VD")),
             )
         )
     rows += [(data, None, *[None] * 8) for data in runs.absent]
@@ -190,14 +195,25 @@ def _table_of_cells(runs: Cells) -> Table:
     return Table(
         title=f"At {percent(size.share, 0)} of the neurons",
         sentence=(
-            f"Mean of {size.seeds} seeds, of the dense network {size.dense_seeds}; in brackets the "
-            "least and the largest. "
-            f"{_amount(size.cells)}. Multiplications are those of LSH's training as a whole, of a "
-            "dense network's, zeros counted; recall is LSH's share of the neurons with the largest "
-            "activations, mean of the hidden layers. AD's share holds for an activation of 0: in "
-            f"fact it kept {percent(mean(kept)) if kept else 'none'} on average."
+            f"Means of seeds ({size.seeds}; of the dense network {size.dense_seeds}), in brackets "
+            f"the least and the largest. Trained on {_amount(size.cells)}. Multiplications are "
+            "those of LSH's training as a whole, of a dense network's, zeros counted; recall is "
+            "LSH's share of the neurons with the largest activations, mean of the hidden layers. "
+            "AD's share holds for an activation of 0: in fact it kept "
+            f"{percent(mean(kept)) if kept else 'none'} on average."
         ),
-        columns=("data", "hidden layers", *METHODS, "LSH − NN", "multiplications", "recall"),
+        columns=(
+            "data",
+            "hidden layers",
+            "NN",
+            "LSH",
+            "LSH − NN",
+            "multiplications",
+            "recall",
+            "WTA",
+            "AD",
+            "VD",
+        ),
         rows=tuple(rows),
     )
 
@@ -238,5 +254,5 @@ def _table_of_absent(size: Size) -> Table:
 
 def _amount(amount: tuple[int | None, int]) -> str:
     rows, examples = amount
-    which = "all training rows" if rows is None else f"the first {rows:,} training rows at most"
-    return f"Trained on {which}, about {examples:,} examples in all, in whole epochs"
+    which = "all training rows" if rows is None else f"the first {rows:,} training rows"
+    return f"{which}, for whole epochs of about {examples:,} examples in all"

@@ -154,7 +154,7 @@ def _claims(size: Size, data: str, found: Found) -> tuple[Claim, ...]:
     return (
         Claim(
             text="Selection by hashing scales to many layers.",
-            paper="disputed by arXiv 2306.09293",
+            paper="not tested; arXiv 2306.09293 disputes it",
             ours=f"{deepest} hidden layers on {data}, less the dense network: {', '.join(said)}",
             held=ours is not None and dense["accuracy"] > LEARNED and ours >= -WITHIN,
             command=command(size, NAME),

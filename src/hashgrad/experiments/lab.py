@@ -40,15 +40,21 @@ class Lab:
         command: what the person typed, kept with each result.
         say: is told of each run that is done, in a line, and how far its batch is.
         processes: runs at a time; each takes one thread.
+        size: of the session; a folder holds results of one.
 
     Raises:
-        ValueError: `results.json` is there but is not one of ours.
+        ValueError: `results.json` is there but is not one of ours, or of another size.
     """
 
     def __init__(
-        self, folder: Path, command: str, say: Say | None = None, processes: int | None = None
+        self,
+        folder: Path,
+        command: str,
+        say: Say | None = None,
+        processes: int | None = None,
+        size: str = "quick",
     ) -> None:
-        self.path = folder / RESULTS
+        self.path, self.size = folder / RESULTS, size
         self.say = say or silence
         self.offline = False  # whether only what is known already is given out
         self.processes = processes or _core.hardware_threads()
@@ -58,7 +64,7 @@ class Lab:
         self._saved = 0.0
         self._pool: Any = None  # of processes, as soon as it is needed
         if self.path.exists():
-            self.sessions, self.results = _read(self.path)
+            self.sessions, self.results = _read(self.path, size)
         self.here: Result = {**circumstances(), "command": command}
 
     def train(self, wanted: Iterable[Run], part: str) -> dict[Run, Result]:
@@ -114,7 +120,7 @@ class Lab:
 
     def save(self) -> None:
         """Write all results to the file, whole or not at all."""
-        kept = {"sessions": self.sessions, "results": self.results}
+        kept = {"size": self.size, "sessions": self.sessions, "results": self.results}
         text = json.dumps(kept, indent=1, sort_keys=True) + "\n"
         write_atomically(self.path, [text.encode()])
         self._saved = time.monotonic()
@@ -160,7 +166,7 @@ def _train_by_key(key: str) -> tuple[str, Result]:
     return key, runs.train(Run.from_key(key))
 
 
-def _read(path: Path) -> tuple[list[Result], dict[str, Result]]:
+def _read(path: Path, size: str) -> tuple[list[Result], dict[str, Result]]:
     try:
         kept = json.loads(path.read_text())
         sessions, results = list(kept["sessions"]), dict(kept["results"])
@@ -170,4 +176,9 @@ def _read(path: Path) -> tuple[list[Result], dict[str, Result]]:
         raise ValueError(
             f"{path} must be a file that `hashgrad reproduce` wrote, or not be there: move it away"
         ) from None
+    if kept.get("size", size) != size:
+        raise ValueError(
+            f"--out must name a folder of its own for each size, got {str(path.parent)!r}, which "
+            f"holds a {kept['size']} session"
+        )
     return sessions, results

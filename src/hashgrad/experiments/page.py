@@ -67,7 +67,7 @@ class Claim(Record):
         text: what is claimed.
         paper: the paper's figure.
         ours: the figure found here.
-        held: whether the claim holds here; None if it was not measured.
+        held: whether the claim holds here; None if that is open here.
         command: what measures it.
         note: anything that a reader has to know.
     """

@@ -14,7 +14,7 @@ from . import figures
 from .page import Cell, Claim, Figure, Page, Section, Table
 from .theme import SCRIPT, STYLE
 
-HELD = {True: ("yes", "yes"), False: ("no", "no"), None: ("unknown", "not measured")}
+HELD = {True: ("yes", "yes"), False: ("no", "no"), None: ("unknown", "open")}
 EMPTY = "–"
 LEDGER = ("Claim", "Paper", "Here", "Held", "Command")
 
@@ -150,7 +150,7 @@ def _ledger(claims: Sequence[Claim]) -> list[str]:
 
 def _summary(claims: Sequence[Claim]) -> str:
     counts = [sum(claim.held is held for claim in claims) for held in (True, False, None)]
-    endings = ("held", "did not hold", "not measured here")
+    endings = ("held", "did not hold", "stayed open")
     parts = [f"{n} {ending}" for n, ending in zip(counts, endings, strict=True) if n]
     return f"Of {len(claims)} claim{'s' * (len(claims) != 1)}: {', '.join(parts)}."
 

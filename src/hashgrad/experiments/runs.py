@@ -85,7 +85,7 @@ class Run:
         return cls(**{**settings, "lsh": tuple(sorted(settings["lsh"].items()))})
 
     def __str__(self) -> str:
-        how = f"{self.method}" if self.method == "NN" else f"{self.method} {self.share:.0%}"
+        how = f"{self.method}" if self.method == "NN" else f"{self.method} {100 * self.share:g} %"
         words = [self.data, f"{self.depth} × {self.width}", how, f"rate {self.rate:g}"]
         if self.workers:
             words.append(f"{self.workers} workers")

@@ -219,7 +219,7 @@ def _section(
                 (names[method], n, f"{median:,.0f}", f"{ups[method][n][0]:.2f}", "measured")
             )
         a = slowdown(counts[-1], ups[method][counts[-1]][0])
-        if len(counts) > 1:
+        if ups[method][counts[-1]][0] > 1:
             rows += [
                 (names[method], n, None, f"{predicted(n, a):.1f}", "predicted")
                 for n in PREDICTED
@@ -301,10 +301,14 @@ def _claims(
             text=f"Speed grows almost linearly with the cores, up to the {most} of this machine.",
             paper="about 31 at 56 threads (recalled, MNIST8M), 55 % of the ideal",
             ours=(
-                f"{up:.2f} at {most} threads, dense {dense:.2f}; by a model fitted to that one "
-                f"number, {beyond}"
-                if most > 1
-                else "one core here"
+                "one core here"
+                if most == 1
+                else f"{up:.2f} at {most} threads, dense {dense:.2f}; "
+                + (
+                    f"by a model fitted to that one number, {beyond}"
+                    if up > 1
+                    else "nothing follows: the network is too small, or the machine was busy"
+                )
             ),
             held=None if most == 1 else up >= NEAR_LINEAR * most,
             command=how,
