@@ -128,7 +128,7 @@ def _of_no_weight(claim: Claim) -> Claim:
 def _about(lab: Lab, size: Size) -> tuple[tuple[str, str], ...]:
     sessions: list[dict[str, Any]] = lab.sessions or [lab.here]
     versions = {
-        ", ".join(f"{name} {version}" for name, version in session["versions"].items())
+        ", ".join(f"{name} {version}" for name, version in sorted(session["versions"].items()))
         for session in sessions
     }
     machines = {
