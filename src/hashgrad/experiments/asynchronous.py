@@ -57,6 +57,7 @@ def run(lab: Lab, size: Size) -> Part:
 
 
 def _section(size: Size, data: str, found: dict[tuple[str, str], list[Result]]) -> Section:
+    epochs = max(len(result["by_epoch"]) for result in found["LSH", "1 worker"])
     figure = Figure(
         name="accuracy-by-epoch",
         title="Accuracy by epoch",
@@ -77,6 +78,7 @@ def _section(size: Size, data: str, found: dict[tuple[str, str], list[Result]]) 
             )
             for method, label in METHODS.items()
         ),
+        x_ticks=tuple(float(epoch) for epoch in range(1, epochs + 1)) if epochs <= 10 else None,
         y_percent=True,
     )
     rows = tuple(
