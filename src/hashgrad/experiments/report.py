@@ -26,6 +26,7 @@ _NUMBER = re.compile(
 )
 _MOST_DECIMALS = 6
 _FEW_COLUMNS, _FEW_PANELS = 3, 2  # of what stands beside something
+_LONGEST_FACT = 150  # letters of a fact that shares its line with others
 _LONGEST_WORD = 24  # letters that a phone shows in a line
 _LONGEST_LINE = 40  # letters of a cell that are kept in one line
 
@@ -115,8 +116,16 @@ def _colours() -> str:
     return f"\n:root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
 
 
+def _long(value: str) -> str:
+    """The class of a fact that has a line for itself."""
+    return ' class="long"' if len(value) > _LONGEST_FACT else ""
+
+
 def _about(facts: Iterable[tuple[str, str]]) -> list[str]:
-    lines = [f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>" for what, value in facts]
+    lines = [
+        f"<div{_long(value)}><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>"
+        for what, value in facts
+    ]
     return ['<dl class="about">', *lines, "</dl>"] if lines else []
 
 

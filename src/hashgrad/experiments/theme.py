@@ -26,6 +26,7 @@ section{margin-top:56px}
 margin:0;padding:18px 20px;background:var(--card);border:1px solid var(--rule);border-radius:8px}
 .about dt{font-size:13px;color:var(--muted)}
 .about dd{margin:0}
+.about .long{grid-column:1/-1;max-width:72ch}
 nav ul{display:flex;flex-wrap:wrap;gap:4px 22px;margin:20px 0 0;padding:0;list-style:none}
 nav a{text-decoration:none;display:inline-block;padding:4px 0}
 nav a:hover{text-decoration:underline}
