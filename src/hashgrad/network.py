@@ -47,7 +47,8 @@ class Network(Predicts):
         simulated_workers: 0 trains with the threads there are. More simulates so many workers
             without locks on one thread: an example is computed on the weights as they were when
             its worker began, and its steps land after those of others, as the seed has it. For
-            plain SGD, to study what many cores would do; not saved.
+            plain SGD, to study what many cores would do; not saved, and a run that was stopped
+            does not go on to the same bits.
 
     Raises:
         TypeError: a value of the wrong type.

@@ -178,6 +178,7 @@ def chunks(
     Raises:
         FloatingPointError: a loss was not finite, or a weight when all rows were done.
     """
+    _check_workers(network)
     state, core = network._state, network._core
     batch, targets = job.inputs.batch, job.targets.targets
     sample = sample_rows(network.seed, job.rows)
@@ -187,7 +188,6 @@ def chunks(
         plan(network, batch, sample)
     if not core.built:
         core.build(batch, sample, network._n_threads)
-    _check_workers(network)
     batch_size = network.batch_size if network.batch_size > 1 else 0  # 0: asynchronous
     size = max(_FIRST_CHUNK // network.batch_size, 1) * network.batch_size
     while position < len(order):

@@ -11,6 +11,7 @@ from typing import Any
 from .lab import Lab, Result
 from .page import Section, Table
 from .parts import (
+    DEPTH,
     Part,
     accuracy_words,
     mean,
@@ -23,7 +24,6 @@ from .parts import (
 from .sizes import Size
 
 NAME = "ablation"
-DEPTH = 2
 _TABLES: dict[str, Any] = {"lookup": "tables", "code": "bits"}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "as it is": {},

@@ -15,11 +15,10 @@ from hashgrad import _core
 from .lab import Lab, Result
 from .methods import share_of
 from .page import Claim, Figure, Line, Panel, Section, Table
-from .parts import Part, accuracy_words, command, mean, points, spread, study_run, study_set
+from .parts import DEPTH, Part, accuracy_words, command, mean, points, spread, study_run, study_set
 from .sizes import Size
 
 NAME = "asynchronous"
-DEPTH = 2
 WITHIN = 0.005  # of the accuracy of one worker
 METHODS = {"LSH": "LSH", "NN": "dense"}
 

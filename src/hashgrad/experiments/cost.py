@@ -21,12 +21,11 @@ from . import runs
 from .lab import Lab, Result
 from .methods import share_of
 from .page import Claim, Section, Table
-from .parts import Part, command, percent, study_set
+from .parts import DEPTH, Part, command, percent, study_set
 from .runs import Run
 from .sizes import Size
 
 NAME = "cost"
-DEPTH = 2
 POWERCAP = Path("/sys/class/powercap")
 PICOJOULES_A_PRODUCT = 3.7 + 0.9  # a multiplication and an addition
 PICOJOULES_A_BYTE = 100 / 8

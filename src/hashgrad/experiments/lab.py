@@ -1,7 +1,8 @@
 """Where runs are carried out, and what they found is kept: nothing is run twice, nothing is lost.
 
-Every result goes to `results.json` as soon as it is there. A session that was stopped goes on from
-that file; a result is used again whatever the commit it came from, which it names.
+Results go to `results.json` as they come, a line each, within five seconds. A session that was
+stopped goes on from that file; a result is used again whatever the commit it came from, which it
+names.
 """
 
 from __future__ import annotations
@@ -120,8 +121,12 @@ class Lab:
 
     def save(self) -> None:
         """Write all results to the file, whole or not at all."""
-        kept = {"size": self.size, "sessions": self.sessions, "results": self.results}
-        text = json.dumps(kept, indent=1, sort_keys=True) + "\n"
+        head = json.dumps({"size": self.size, "sessions": self.sessions}, sort_keys=True)
+        lines = (
+            f"{json.dumps(key)}: {json.dumps(found, sort_keys=True)}"
+            for key, found in sorted(self.results.items())
+        )
+        text = f'{head[:-1]}, "results": {{\n' + ",\n".join(lines) + "\n}}\n"
         write_atomically(self.path, [text.encode()])
         self._saved = time.monotonic()
 

@@ -16,6 +16,7 @@ from .runs import GENERATED, Run
 from .sizes import Size
 
 COMMAND = "hashgrad reproduce"
+DEPTH = 2  # hidden layers of all experiments but the accuracies and the study of depth
 
 
 @dataclass(frozen=True)

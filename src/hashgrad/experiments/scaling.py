@@ -24,12 +24,11 @@ from . import runs
 from .lab import Lab, Result
 from .methods import share_of
 from .page import Claim, Figure, Line, Panel, Section, Table
-from .parts import Part, command, percent, study_set
+from .parts import DEPTH, Part, command, percent, study_set
 from .runs import Run
 from .sizes import Size
 
 NAME = "scaling"
-DEPTH = 2
 PREDICTED = (16, 56)
 NEAR_LINEAR = 0.85  # of the ideal
 _STEPS = 20  # steps that are taken, and looked at weight by weight

@@ -16,14 +16,13 @@ from hashgrad.memory import peak_memory_bytes
 from .lab import Lab, Result
 from .methods import selector
 from .page import Claim, Section, Table
-from .parts import Part, command, percent, why_missing
+from .parts import DEPTH, Part, command, percent, why_missing
 from .sizes import Size
 
 NAME = "stream"
 BLOCK = 10_000  # examples in memory at a time
 MANY = 1_000_000  # examples that show something
 ALLOWED = 2**30  # bytes of the process, at its peak
-DEPTH = 2
 
 
 def run(lab: Lab, size: Size) -> Part:
