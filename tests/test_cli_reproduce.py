@@ -48,7 +48,7 @@ def test_parts_may_be_named_with_commas(hashgrad: Hashgrad, tmp_path: Path) -> N
     answer = hashgrad("reproduce", "--only", "cost, scaling", "--out", tmp_path)
     assert answer.code == 0, answer
     kept = json.loads((tmp_path / "results.json").read_text())["results"]
-    assert {json.loads(key)["measure"].split(",")[0].split(" ")[0] for key in kept} == {
+    assert {json.loads(one["key"])["measure"].split(",")[0].split(" ")[0] for one in kept} == {
         "cost", "examples", "collisions",
     }  # fmt: skip
 

@@ -69,7 +69,7 @@ def test_a_later_session_goes_on_where_an_earlier_one_was_stopped(
     assert [run.seed for run in carried_out] == [0, 1, 2, 3, 4]
     kept = json.loads((tmp_path / "results.json").read_text())
     assert [session["command"] for session in kept["sessions"]] == ["first", "second"]
-    by_seed = sorted(kept["results"].values(), key=lambda one: one["seed"])
+    by_seed = sorted(kept["results"], key=lambda one: one["seed"])
     assert [one["session"] for one in by_seed] == [0, 0, 0, 1, 1]
     assert by_seed[4]["command"] == wanted[4].command
     for session in kept["sessions"]:
@@ -91,7 +91,8 @@ def test_a_lab_that_is_offline_runs_nothing(tmp_path: Path, carried_out: list[Ru
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"sessions": [], "results": {"a": {"session": 0, "result": {}}}}']
+    "text",
+    ["", "[]", "{}", '{"sessions": [], "results": [{"key": "a", "session": 0, "result": {}}]}'],
 )
 def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results.json"
@@ -99,6 +100,19 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, text: str) -> Non
     with pytest.raises(ValueError, match=r"results\.json must be a file that .* wrote"):
         Lab(tmp_path, "typed")
     assert path.read_text() == text
+
+
+def test_a_file_says_each_key_once_and_is_read_to_the_same(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, "typed", processes=1)
+    lab.train([SMALL], "part")
+    lab.measure("third", {"seed": 3}, lambda seed: {"share": 1 / seed, "many": [2 / seed]}, "part")
+    text = (tmp_path / "results.json").read_text()
+    key = next(key for key in lab.results if "third" in key)
+    assert text.count(json.dumps(SMALL.key)[1:-1]) == text.count(json.dumps(key)) == 1
+    assert lab.results[key]["result"] | {"seconds": 0} == {
+        "share": 0.333333, "many": [0.666667], "seconds": 0,
+    }  # fmt: skip
+    assert Lab(tmp_path, "typed").results == lab.results
 
 
 def test_a_folder_holds_one_size(tmp_path: Path, carried_out: list[Run]) -> None:
@@ -134,7 +148,8 @@ def test_ctrl_c_within_a_run_keeps_nothing_of_it(tmp_path: Path) -> None:
         lab.train([SMALL, long], "part")
     timer.join()
     assert set(lab.results) == {SMALL.key}
-    assert set(json.loads((tmp_path / "results.json").read_text())["results"]) == {SMALL.key}
+    kept = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert [one["command"] for one in kept] == [SMALL.command]
 
 
 def test_a_session_that_finds_nothing_new_leaves_no_trace(

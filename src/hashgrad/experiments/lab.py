@@ -123,10 +123,13 @@ class Lab:
         """Write all results to the file, whole or not at all."""
         head = json.dumps({"size": self.size, "sessions": self.sessions}, sort_keys=True)
         lines = (
-            f"{json.dumps(key)}: {json.dumps(found, sort_keys=True)}"
+            json.dumps(
+                found if _key_in(found) == key else {"key": key, **found},
+                sort_keys=True, separators=(",", ":"),
+            )
             for key, found in sorted(self.results.items())
-        )
-        text = f'{head[:-1]}, "results": {{\n' + ",\n".join(lines) + "\n}}\n"
+        )  # fmt: skip
+        text = f'{head[:-1]}, "results": [\n' + ",\n".join(lines) + "\n]}\n"
         write_atomically(self.path, [text.encode()])
         self._saved = time.monotonic()
 
@@ -138,7 +141,7 @@ class Lab:
             "seed": seed,
             "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "session": self.sessions.index(self.here),  # its commit, versions, machine
-            "result": result,
+            "result": _rounded(result),
         }
         if time.monotonic() - self._saved > _SAVE_SECONDS:
             self.save()
@@ -171,12 +174,28 @@ def _train_by_key(key: str) -> tuple[str, Result]:
     return key, runs.train(Run.from_key(key))
 
 
+def _key_in(found: Result) -> str:
+    """The key that a result's command names; none where the command is that of a whole session."""
+    name, _, key = str(found["command"]).partition(" '")
+    return key[:-1] if name == runs.PROGRAM else ""
+
+
+def _rounded(value: Any) -> Any:
+    """The same with six digits of every number that is not whole: no measurement has more."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
 def _read(path: Path, size: str) -> tuple[list[Result], dict[str, Result]]:
     try:
         kept = json.loads(path.read_text())
-        sessions, results = list(kept["sessions"]), dict(kept["results"])
-        for found in results.values():
+        sessions, results = list(kept["sessions"]), {}
+        for found in kept["results"]:
             found["result"], sessions[found["session"]]["commit"]
+            results[found.pop("key", "") or _key_in(found)] = found
     except (ValueError, KeyError, TypeError, IndexError):
         raise ValueError(
             f"{path} must be a file that `hashgrad reproduce` wrote, or not be there: move it away"

@@ -59,7 +59,7 @@ def recall_of(result: Result) -> float | None:
     if result["diverged"]:
         return None
     layers = zip(result["recall"], result["arrangement"], strict=False)
-    found = [recall for recall, way in layers if recall is not None and way["lookup"] != "exact"]
+    found = [recall for recall, way in layers if recall is not None and not way.startswith("exact")]
     return mean(found) if found else None
 
 

@@ -21,6 +21,7 @@ from .methods import selector
 
 VALIDATION = 6  # one in so many training rows is held out where rates are picked
 GENERATED = ("convex", "rectangles", "rectangles-image")
+PROGRAM = "python -m hashgrad.experiments"  # repeats a run, by its key
 WARMUP = 0.1  # epochs over which the rate rises to its full size
 
 
@@ -71,7 +72,7 @@ class Run:
     @property
     def command(self) -> str:
         """What repeats this run by itself."""
-        return f"python -m hashgrad.experiments '{self.key}'"
+        return f"{PROGRAM} '{self.key}'"
 
     @classmethod
     def from_key(cls, key: str) -> Run:
@@ -180,5 +181,7 @@ def train(run: Run) -> dict[str, Any]:
         "multiplications_fraction": report["multiplications_fraction"],
         "multiplications": {name: n / found["examples"] for name, n in counted.items()},
         "recall": [layer.get("recall") for layer in hidden],
-        "arrangement": net.arrangement(),
+        "arrangement": [
+            f"{way['lookup']} {way['code']} by {way['layout']}" for way in net.arrangement()
+        ],
     }
