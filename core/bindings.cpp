@@ -162,7 +162,7 @@ nb::dict tensors(nb::handle self) {
                                                    {n}, self, {turned ? 1 : stride}));
     matrix("optimizer.moment1", layer.moment1(), m);
     matrix("optimizer.moment2", layer.moment2(), m);
-    put(d, at + "optimizer.row_square", self, layer.row_square(), {n});
+    put(d, at + "optimizer.row_square", self, layer.row_square(), {layer.row_square().size()});
     LshIndex* index = layer.index();
     if (!index || !net.built()) continue;
     const size_t width = index->family().width();
@@ -234,7 +234,9 @@ void bind_specs(nb::module_& m) {
       .def_rw("probes", &LshSpec::probes)
       .def_rw("candidates", &LshSpec::candidates)
       .def_rw("rehash_every", &LshSpec::rehash_every)
-      .def_rw("rebuild_every", &LshSpec::rebuild_every);
+      .def_rw("rebuild_every", &LshSpec::rebuild_every)
+      .def_rw("pooled", &LshSpec::pooled)
+      .def_rw("fill", &LshSpec::fill);
   word(lsh, "projection", &LshSpec::projection, kProjections);
   word(lsh, "transform", &LshSpec::transform, kTransforms);
   word(lsh, "lookup", &LshSpec::lookup, kLookups);
@@ -395,6 +397,12 @@ void bind_network(nb::module_& m) {
       .def_prop_ro("n_inputs", &Network::n_inputs)
       .def_prop_ro("n_outputs", &Network::n_outputs)
       .def_prop_ro("built", &Network::built)
+      .def("pool",  // of the last batch
+           [](const Network& net) {
+             std::vector<uint32_t> id = net.pool();
+             const size_t n = id.size();
+             return own(std::move(id), {n});
+           })
       .def_prop_ro("step", &Network::step);
 }
 

@@ -347,9 +347,47 @@ void bind_columns(nb::module_& m) {
       "w"_a, "step"_a.none(), "cut"_a, "index"_a.none(), "value"_a, "sums"_a);
 }
 
+// Products of matrices, of which a's rows, or b's, may be picked from more; and what becomes of sixteen examples' z.
+void bind_matrices(nb::module_& m) {
+  m.def(
+      "kernel_multiply",
+      [](In<float, 2> a, In<float, 2> b, std::optional<In<uint32_t, 1>> a_rows, std::optional<In<uint32_t, 1>> b_rows,
+         bool turned) {
+        const size_t wide = round_up(b.shape(1), kBlock), k = b_rows ? b_rows->shape(0) : b.shape(0);
+        const size_t all = a.shape(turned ? 1 : 0), m = a_rows ? a_rows->shape(0) : all;
+        rule(a.shape(turned ? 0 : 1) == k, "a must have as many columns as b has rows");
+        if (a_rows) rows_of(*a_rows, static_cast<uint32_t>(all), "a_rows");
+        if (b_rows) rows_of(*b_rows, static_cast<uint32_t>(b.shape(0)), "b_rows");
+        const Array<float> right = padded(b.data(), b.shape(0), b.shape(1), wide);
+        Array<float> out(m * wide);
+        Factor left{a.data(), turned ? 1 : a.shape(1), turned ? a.shape(1) : 1, a_rows ? a_rows->data() : nullptr};
+        active().multiply(left, static_cast<uint32_t>(m), {right.data(), wide, 1, b_rows ? b_rows->data() : nullptr},
+                          static_cast<uint32_t>(k), static_cast<uint32_t>(wide), out.data(), wide);
+        std::vector<float> c(m * b.shape(1));
+        for (size_t i = 0; i < m; i++) std::copy_n(&out[i * wide], b.shape(1), c.begin() + static_cast<long>(i * b.shape(1)));
+        return own(std::move(c), {m, b.shape(1)});
+      },
+      "a"_a, "b"_a, "a_rows"_a.none() = nb::none(), "b_rows"_a.none() = nb::none(), "turned"_a = false);
+  m.def(
+      "kernel_probabilities",
+      [](const std::string& loss, In<float, 2> z) {
+        rule(z.shape(0) >= 1 && z.shape(1) == kBlock, "z must have a row a neuron, of 16 examples");
+        std::vector<float> p(z.data(), z.data() + z.size()), total(kBlock), top(kBlock);
+        const auto n = static_cast<uint32_t>(z.shape(0));
+        if (kLosses.parse(loss) == Loss::kSoftmax)
+          active().softmax(p.data(), kBlock, n, top.data(), total.data());
+        else
+          active().logistic(p.data(), kBlock, n, total.data());
+        return nb::make_tuple(own(std::move(p), {z.shape(0), kBlock}), own(std::move(top), {kBlock}),
+                              own(std::move(total), {kBlock}));
+      },
+      "loss"_a, "z"_a);
+}
+
 }  // namespace
 
 void bind_study(nb::module_& m) {
+  bind_matrices(m);
   bind_choosing(m);
   bind_codes(m);
   bind_columns(m);

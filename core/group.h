@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ledger.h"
+#include "pool.h"
 #include "row_buffer.h"
 #include "selector/selector.h"
 
@@ -39,6 +40,7 @@ struct Passage {
   std::vector<float> delta;       // d loss / d z of the same neurons
   std::vector<float> towards;     // d loss / d input, in the layer's parts: parts x width, to be summed
   size_t width = 0;               // of one part: the input's entries or, where it is read by blocks, its columns
+  bool by_columns = false;        // and which of the two
   uint32_t n_selected = 0;        // before ReLU's zeros were dropped
   RowBuffer output;               // the next layer's input
 
@@ -144,6 +146,7 @@ struct Group {
 struct Shared {
   std::vector<Incidence> incidences;  // [l]: of layer l's inputs; [number of layers]: of the last one's outputs
   std::vector<uint32_t> moved;        // neurons of one layer
+  Pool pool;
 
   Shared(size_t n_layers, int members) : incidences(n_layers + 1) {
     for (Incidence& incidence : incidences) incidence.resize(members);

@@ -17,7 +17,7 @@ constexpr uint32_t kStrip = 128;         // neurons of input-major weights, like
 Ask ask_of(const Example& example, size_t layer) {
   Ask ask = example.ask;
   ask.layer = layer;
-  if (layer + 1 < example.passages.size()) ask.forced = {};  // labels are outputs
+  if (layer + 1 < example.passages.size()) ask.forced = {}, ask.least = 0;  // outputs are meant
   return ask;
 }
 
@@ -61,8 +61,6 @@ Layer& Layer::operator=(const Layer& other) {
 
 void Layer::check(const LayerSpec& spec) const {
   const bool by_input = spec.layout == Layout::kInput, lsh = spec.selector == Selection::kLsh;
-  if (by_input && optimizer_.kind == Optimizer::kRowAdagrad)
-    throw std::invalid_argument("layout must be 'neuron' with the optimizer 'row-adagrad', got 'input'");
   if (by_input && lsh && spec.lsh.lookup != Lookup::kExact)
     throw std::invalid_argument("layout must be 'neuron' where neurons are hashed, got 'input'");
   if (lsh && spec.lsh.rehash == Rehash::kIncremental && !optimizer_.rank_one())
@@ -78,12 +76,12 @@ void Layer::allocate() {
   weight_ = Array<float>(stride_ * (input_major() ? n_columns_ : spec_.n_outputs));
   if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Array<float>(weight_.size());
   if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) moment2_ = Array<float>(weight_.size());
-  if (kind == Optimizer::kRowAdagrad) row_square_ = Array<float>(spec_.n_outputs);
+  if (kind == Optimizer::kRowAdagrad) row_square_ = Array<float>(input_major() ? n_columns_ : spec_.n_outputs);
   // Parts are what a team can share. Each adds to what the layer below must sum up, so they hold several active
   // neurons.
   const uint32_t n = spec_.n_outputs;
   const uint32_t most = number_ == 0 ? std::min(64u, n / 16) : std::min({32u, n / 32, spec_.n_kept() / 6});
-  n_parts_ = std::bit_floor(std::max(1u, most));
+  n_parts_ = pools() ? 1 : std::bit_floor(std::max(1u, most));
 }
 
 void Layer::choose_selector() {
@@ -106,7 +104,8 @@ void Layer::choose_selector() {
         break;
       }
       selector_ = make_lsh(spec_, std::make_unique<LshIndex>(spec_.n_outputs, n_columns_, spec_.lsh,
-                                                             spec_.lsh.rehash != Rehash::kRows && optimizer_.rank_one(),
+                                                             spec_.lsh.rehash != Rehash::kRows && !pools() &&
+                                                                 optimizer_.rank_one(),
                                                              seed_, number_));
       break;
   }
@@ -230,7 +229,8 @@ void Layer::keep(Example& example, bool activates, Worker& w) const {
   if (!example.ask.training) return;
   p.delta.resize(p.active.id.size());
   if (number_ == 0) return;
-  p.width = by_columns(x) ? stride_ : x.n;
+  p.by_columns = by_columns(x);
+  p.width = p.by_columns ? stride_ : x.n;
   p.towards.resize(n_parts_ * p.width);
 }
 

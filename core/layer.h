@@ -54,6 +54,13 @@ class Layer {
   // The exact z of every neuron, whatever the selector.
   void evaluate_all(const Row& x, std::vector<float>& z) const;
 
+  // Training of a pooled layer, in the order of these. A batch's examples have nominated neurons: unite them.
+  bool pools() const { return spec_.pools(); }
+  void fill_pool(const Member& me, const Group& group, Pool& pool) const;
+  void evaluate_pool(const Member& me, Pool& pool, Worker& w) const;  // z of all its neurons, for all examples
+  void back_pool(const Member& me, const Group& group, Pool& pool, Worker& w) const;
+  void step_pool(const Member& me, const Rate& rate, const Pool& pool, Worker& w);
+
   // Backward, and the update of the member's own neurons; `rate` null: backward alone. `above`: the layer whose inputs
   // are this one's neurons, or null.
   void learn(const Member& me, const Group& group, const Shared& shared, const Layer* above, const Rate* rate,
@@ -72,6 +79,11 @@ class Layer {
   // A member's neurons: whole parts, which do not depend on the team's size, so that sums over parts do not either.
   Range own(const Member& me) const { return {part(first_part(me)), part(last_part(me))}; }
   uint32_t n_parts() const { return n_parts_; }
+  Range blocks(const Member& me) const {  // or whole blocks of neurons, in about equal shares
+    const size_t n = stride_of(spec_.n_outputs) / kBlock, most = spec_.n_outputs;
+    return {static_cast<uint32_t>(std::min(most, me.first(n) * kBlock)),
+            static_cast<uint32_t>(std::min(most, me.last(n) * kBlock))};
+  }
   uint32_t part(uint32_t p) const {  // its first neuron
     const size_t blocks = stride_of(spec_.n_outputs) / kBlock;
     return static_cast<uint32_t>(std::min<size_t>(spec_.n_outputs, blocks * p / n_parts_ * kBlock));
@@ -111,7 +123,7 @@ class Layer {
                   bool alone, Worker& w);
   Row sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
-  float row_factor(uint32_t i, float gradient_norm2, const Rate& rate);
+  float row_factor(uint32_t i, float gradient_square, const Rate& rate);
 
   // layer_columns.cpp
   void learn_columns(const Member& me, const Group& group, const Incidence& inputs, const Rate* rate, Worker& w);
@@ -119,8 +131,10 @@ class Layer {
                    const Group& group, Worker& w);
   void cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) const;
   void take_back_steps(Range parts, const Group& group, const Incidence& inputs, const Rate& rate, Worker& w);
-  void step_columns(uint32_t j, std::span<const Incidence::Entry> entries, Range own, const Group& group,
-                    const Rate& rate, Worker& w);
+  void spread_deltas(const Group& group, Worker& w) const;
+  void step_columns(uint32_t j, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
+                    Worker& w);
+  void step_bias(const Group& group, const Rate& rate, Worker& w);
 
   LayerSpec spec_;  // resolved
   LshSpec asked_;
@@ -131,7 +145,7 @@ class Layer {
   size_t stride_ = 0;               // of a row of weights, in whole cache lines
   Array<float> weight_;             // n_outputs x stride or, input-major, n_columns x stride
   Array<float> moment1_, moment2_;  // element-wise optimisers only
-  Array<float> row_square_;         // row-wise Adagrad only
+  Array<float> row_square_;         // row-wise Adagrad only: of each row, a neuron's or an input's
   Array<uint8_t> code_;             // compact: instead of weights, rows of as many bytes as code_stride_
   size_t code_stride_ = 0;
   Array<float> unit_;  // compact: what a code of 1 stands for, of each row

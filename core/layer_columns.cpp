@@ -46,7 +46,6 @@ void Layer::cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) co
 
 void Layer::learn_columns(const Member& me, const Group& group, const Incidence& inputs, const Rate* rate, Worker& w) {
   const Range parts{first_part(me), last_part(me)};
-  if (parts.from == parts.to) return;
   const auto n = static_cast<uint32_t>(group.size());
   for (uint32_t e = 0; e < n; e++) cut_parts(parts, e, group, w);
   const auto all = [&](uint32_t e) { return group[e].input_of(number_).n; };
@@ -58,12 +57,13 @@ void Layer::learn_columns(const Member& me, const Group& group, const Incidence&
     return;
   }
   for (uint32_t e = 0; towards && e < n; e++) run_columns(parts, e, 0, all(e), true, nullptr, group, w);
-  const Range own{part(parts.from), part(parts.to)};
+  me.meet();  // all deltas are there, and no row is read any more
+  spread_deltas(group, w);
+  const auto size = static_cast<uint32_t>(me.size), index = static_cast<uint32_t>(me.index);
   for (const Incidence::Share& share : inputs.shares())
-    for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), own, group, *rate, w);
-  w.bias.clear();
-  for (uint32_t e = 0; e < n; e++) w.bias.push_back({e, all(e) - 1});
-  step_columns(n_columns_ - 1, w.bias, own, group, *rate, w);
+    for (size_t t = 0; t < share.touched.size(); t++)
+      if (share.touched[t] % size == index) step_columns(share.touched[t], share.of(t), group, *rate, w);
+  if (index + 1 == size) step_bias(group, *rate, w);
 }
 
 // One after another, the examples of a batch found weights that earlier ones had moved, where they share an input: row
@@ -136,47 +136,61 @@ void Layer::step_narrow(const Member& me, Range inputs, const Group& group, cons
     }
     return;
   }
-  const Range own{0, spec_.n_outputs};
+  spread_deltas(group, w);
   const Incidence::Share& share = shared.incidences[number_].share(me.index);
-  for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), own, group, rate, w);
-  if (!last) return;
-  w.bias.clear();
-  for (uint32_t e = 0; e < group.size(); e++) w.bias.push_back({e, group[e].input_of(number_).n - 1});
-  step_columns(n_columns_ - 1, w.bias, own, group, rate, w);
+  for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), group, rate, w);
+  if (last) step_bias(group, rate, w);
 }
 
-// The optimisers that look at each weight, and weight decay: one step by the sum of the examples' gradients.
-void Layer::step_columns(uint32_t j, std::span<const Incidence::Entry> entries, Range own, const Group& group,
-                         const Rate& rate, Worker& w) {
-  Counts& counts = w.counts[number_];
-  std::vector<float>& g = w.gradient;
-  if (g.size() < stride_) g.resize(stride_);
-  if (w.touched.size() < stride_) w.touched.resize(stride_);
-  w.index.clear(), w.value.clear();
-  for (const Incidence::Entry& entry : entries) {
-    const Passage& p = group[entry.example].passages[number_];
-    const float x = group[entry.example].input_of(number_).value[entry.position];
-    const uint32_t from = position(p.active, own.from), to = position(p.active, own.to);
-    for (uint32_t k = from; k < to; k++) {
-      const uint32_t i = p.active.id[k];
-      if (!w.touched[i]) w.touched[i] = 1, w.index.push_back(i), g[i] = 0.f;
-      g[i] += p.delta[k] * x;
-    }
-    if (entries.size() > 1) counts.update += to - from;
+// The examples' deltas as rows of the whole layer, zero where a neuron is not active.
+void Layer::spread_deltas(const Group& group, Worker& w) const {
+  if (w.delta.size() < group.size()) w.delta.resize(group.size());
+  if (w.gradient.size() < stride_) w.gradient.resize(stride_);
+  for (size_t e = 0; e < group.size(); e++) {
+    const Passage& p = group[e].passages[number_];
+    w.delta[e].assign(stride_, 0.f);
+    for (size_t k = 0; k < p.active.id.size(); k++) w.delta[e][p.active.id[k]] = p.delta[k];
   }
-  std::sort(w.index.begin(), w.index.end());
-  for (const uint32_t i : w.index) w.value.push_back(g[i]), w.touched[i] = 0;
-  const Row sum{w.index.data(), w.value.data(), static_cast<uint32_t>(w.index.size()), nullptr, nullptr, 0};
-  const bool decays = optimizer_.l2 > 0.f;
+}
+
+void Layer::step_bias(const Group& group, const Rate& rate, Worker& w) {
+  w.bias.clear();
+  for (uint32_t e = 0; e < group.size(); e++) w.bias.push_back({e, group[e].input_of(number_).n - 1});
+  step_columns(n_columns_ - 1, w.bias, group, rate, w);
+}
+
+// All optimisers but plain SGD: one step of an input's row, by the sum of the examples' gradients.
+void Layer::step_columns(uint32_t j, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
+                         Worker& w) {
+  Counts& counts = w.counts[number_];
+  const auto value = [&](const Incidence::Entry& entry) {
+    return group[entry.example].input_of(number_).value[entry.position];
+  };
+  const bool single = entries.size() == 1;
+  const float a = single ? value(entries[0]) : 1.f;
+  const float* g = single ? w.delta[entries[0].example].data() : w.gradient.data();
+  if (!single) {
+    std::fill_n(w.gradient.begin(), stride_, 0.f);
+    for (const Incidence::Entry& entry : entries)
+      active().axpy(w.gradient.data(), value(entry), w.delta[entry.example].data(), stride_);
+    counts.update += entries.size() * stride_;
+  }
+  w.block.clear();
+  for (uint32_t b = 0; b < stride_ / kBlock; b++)
+    if (std::any_of(g + b * kBlock, g + (b + 1) * kBlock, [](float x) { return x != 0.f; })) w.block.push_back(b);
+  const Row sum{nullptr, nullptr, 0, g, w.block.data(), static_cast<uint32_t>(w.block.size())};
+  const bool decays = optimizer_.l2 > 0.f, by_row = rate.kind == Optimizer::kRowAdagrad;
   Step step = rate.step;
   step.bias_column = ~0u;  // the bias is a row here
   if (j + 1 == n_columns_) step.l2 = 0.f;
-  const float factor = rate.kind == Optimizer::kSgd ? rate.rate : 1.f;
-  if (rate.kind == Optimizer::kSgd) step.l2 *= factor;
+  const float norm2 = by_row ? a * a * active().dot(g, g, stride_) : 0.f;
+  if (by_row) counts.update += stride_;
+  const float factor = row_factor(j, norm2 / static_cast<float>(spec_.n_outputs), rate);
+  if (rate.kind == Optimizer::kSgd || by_row) step.l2 *= factor;
   active().update[decays][static_cast<size_t>(rate.kind)](
       &weight_[j * stride_], moment1_.empty() ? nullptr : &moment1_[j * stride_],
-      moment2_.empty() ? nullptr : &moment2_[j * stride_], factor, sum, step);
-  counts.update += sum.n * update_cost(rate.kind, decays);
+      moment2_.empty() ? nullptr : &moment2_[j * stride_], factor * a, sum, step);
+  counts.update += sum.cost() * update_cost(rate.kind, decays);
 }
 
 }  // namespace hashgrad

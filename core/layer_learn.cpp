@@ -29,10 +29,9 @@ void Layer::repeat(const Group& example, const Rate& rate, Worker& w) {
 void Layer::collect_delta(Range neurons, Example& example, const Layer& above) const {
   Passage& p = example.passages[number_];
   const Passage& from = example.passages[number_ + 1];
-  const bool columns = above.by_columns(p.output.row());
   const uint32_t last = position(p.active, neurons.to);
   for (uint32_t k = position(p.active, neurons.from); k < last; k++) {  // entry k of the row above is neuron k here
-    const float* g = from.towards.data() + (columns ? p.active.id[k] : k);
+    const float* g = from.towards.data() + (from.by_columns ? p.active.id[k] : k);
     float total = 0.f;
     for (uint32_t part = 0; part < above.n_parts_; part++) total += g[part * from.width];
     float slope = 1.f;
@@ -42,12 +41,12 @@ void Layer::collect_delta(Range neurons, Example& example, const Layer& above) c
   }
 }
 
-// The factor on the summed gradient by which a row moves (rank-one optimisers), or 1 for those that
-// look at each weight.
-float Layer::row_factor(uint32_t i, float gradient_norm2, const Rate& rate) {
+// The factor on the summed gradient by which a row moves (rank-one optimisers), from the mean of its squares; or 1 for
+// those that look at each weight.
+float Layer::row_factor(uint32_t i, float gradient_square, const Rate& rate) {
   if (rate.kind == Optimizer::kSgd) return rate.rate;
   if (rate.kind != Optimizer::kRowAdagrad) return 1.f;
-  row_square_[i] += gradient_norm2 / static_cast<float>(n_columns_);
+  row_square_[i] += gradient_square;
   return rate.rate / (std::sqrt(row_square_[i]) + optimizer_.epsilon);
 }
 
@@ -136,7 +135,7 @@ void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, co
         norm2 = active().dot(sum.value, sum.value, sum.n);
       counts.update += sum.cost();
     }
-    factor = row_factor(i, a * a * norm2, rate);
+    factor = row_factor(i, a * a * norm2 / static_cast<float>(n_columns_), rate);
     step_row(i, factor * a, factor, sum, rate, counts);
   }
   if (!index) return;

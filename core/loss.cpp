@@ -8,6 +8,9 @@ namespace hashgrad {
 
 namespace {
 
+// log(1 + e^z)
+float softplus(float z) { return std::max(z, 0.f) + std::log1p(std::exp(-std::fabs(z))); }
+
 float softmax(const ActiveSet& outputs, std::span<const int32_t> labels, std::vector<float>& delta) {
   if (labels.empty()) {
     std::fill(delta.begin(), delta.end(), 0.f);
@@ -36,7 +39,7 @@ float logistic(const ActiveSet& outputs, std::span<const int32_t> labels, const 
   for (size_t k = 0; k < delta.size(); k++) {
     const float z = outputs.z[k];
     delta[k] = weight(k) / (1.f + std::exp(-z));
-    loss += weight(k) * (std::max(z, 0.f) + std::log1p(std::exp(-std::fabs(z))));
+    loss += weight(k) * softplus(z);
   }
   for (const int32_t label : labels) {
     const size_t k = position(outputs, static_cast<uint32_t>(label));
@@ -59,6 +62,47 @@ float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
 }
 
 }  // namespace
+
+void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
+                         const float* example_weights, float scale, const float* output_weights,
+                         float known) {
+  const size_t columns = pool.columns;
+  const auto n = static_cast<uint32_t>(pool.id.size());
+  float* z = pool.z.data() + from;
+  const auto weight_of = [&](int32_t label) { return output_weights ? output_weights[label] : 1.f; };
+  const auto at = [&](int32_t label, size_t e) -> float& {
+    return z[pool.position(static_cast<uint32_t>(label)) * columns + e];
+  };
+  float right[kBlock] = {}, wrong[kBlock] = {}, top[kBlock] = {}, factor[kBlock] = {};
+  for (size_t e = 0; e < examples.size(); e++) {
+    const std::span<const int32_t> labels = targets.labels(examples[e]->row);
+    for (const int32_t label : labels)
+      right[e] += at(label, e) * (loss == Loss::kSoftmax ? 1.f / static_cast<float>(labels.size()) : weight_of(label));
+    for (uint32_t i = 0; output_weights && i < n; i++) wrong[e] += output_weights[pool.id[i]] * softplus(z[i * columns + e]);
+  }
+  float total[kBlock];
+  if (loss == Loss::kSoftmax)
+    active().softmax(z, columns, n, top, total);
+  else
+    active().logistic(z, columns, n, total);
+  for (uint32_t i = 0; output_weights && i < n; i++)
+    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] *= output_weights[pool.id[i]];
+  for (size_t e = 0; e < examples.size(); e++) {
+    Example& example = *examples[e];
+    const std::span<const int32_t> labels = targets.labels(example.row);
+    const float weight = example_weights ? example_weights[example.row] : 1.f;
+    const bool softmax = loss == Loss::kSoftmax;
+    const float share = softmax ? 1.f / static_cast<float>(labels.size()) : 1.f;
+    for (const int32_t label : labels) at(label, e) -= softmax ? share : weight_of(label);
+    const float all = softmax ? std::log(total[e]) + top[e] : output_weights ? wrong[e] : total[e];
+    const bool none = softmax && labels.empty();
+    example.loss = none ? 0.f * all : weight * (all - right[e]);
+    example.learns = !(example.loss <= known * weight);
+    factor[e] = none || !example.learns ? 0.f : weight * scale;
+  }
+  for (uint32_t i = 0; i < n; i++)
+    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] *= factor[e];
+}
 
 float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,
                      float scale, const float* output_weights, std::vector<float>& delta) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "batch.h"
+#include "group.h"
 #include "selector/selector.h"
 #include "spec.h"
 
@@ -18,6 +19,11 @@ namespace hashgrad {
 //   1/2 sum_i (z_i - y_i)^2, an output that is not active being 0
 float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,
                      float scale, const float* output_weights, std::vector<float>& delta);
+
+// The same for up to sixteen examples of a pool, from column `from` on: z becomes delta, 0 for examples whose loss is at
+// most `known` times their weight: those do not learn.
+void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
+                         const float* example_weights, float scale, const float* output_weights, float known);
 
 // Losses are summed on a grid of 2^-24: sums of doubles are then exact, whatever the order and the grouping, and a
 // history does not depend on how the epoch was cut into calls.

@@ -16,8 +16,29 @@ size_t Model::memory() const {
   return total;
 }
 
-void Model::forward(const Group& group, const Member& me, Worker& w) const {
-  for (size_t l = 0; l < layers_.size(); l++) forward_layer(l, l + 1 < layers_.size(), group, me, w);
+void Model::forward(const Group& group, const Member& me, Worker& w, Pool* pool) const {
+  const size_t last = layers_.size() - 1;
+  for (size_t l = 0; l < last; l++) forward_layer(l, true, group, me, w);
+  if (pool)
+    forward_pool(group, me, w, *pool);
+  else
+    forward_layer(last, false, group, me, w);
+}
+
+void Model::forward_pool(const Group& group, const Member& me, Worker& w, Pool& pool) const {
+  const Layer& layer = layers_.back();
+  const size_t mine = me.first(group.size()), end = me.last(group.size());
+  for (size_t e = mine; e < end; e++) layer.propose(group[e], w);
+  if (layer.scans(group[0].ask)) {
+    me.meet();
+    layer.scan(layer.blocks(me), group, w);
+    me.meet();
+    for (size_t e = mine; e < end; e++) layer.nominate(group[e], w);
+  }
+  me.meet();
+  layer.fill_pool(me, group, pool);
+  layer.evaluate_pool(me, pool, w);
+  me.meet();
 }
 
 void Model::forward_layer(size_t l, bool activate, const Group& group, const Member& me, Worker& w) const {
@@ -43,6 +64,7 @@ void Model::forward_layer(size_t l, bool activate, const Group& group, const Mem
 bool Model::learn(const Group& group, Shared& shared, const Member& me, const Rate* rate, bool at_once, Worker& w) {
   const auto above = [&](size_t l) { return l + 1 < layers_.size() ? &layers_[l + 1] : nullptr; };
   const size_t last = layers_.size() - 1;
+  const bool pooled = pools() && !at_once;
   if (layers_[last].narrow()) layers_[last].back_narrow(me, group, nullptr, w);
   me.meet();
   if (!group.is_finite()) return false;
@@ -57,6 +79,12 @@ bool Model::learn(const Group& group, Shared& shared, const Member& me, const Ra
   for (size_t l = layers_.size(); l-- > 0;) {
     Layer& layer = layers_[l];
     if (l < last && (layer.narrow() || !above(l)->narrow())) me.meet();
+    if (l == last && pooled) {
+      layer.back_pool(me, group, shared.pool, w);
+      me.meet();
+      if (rate) layer.step_pool(me, *rate, shared.pool, w);
+      continue;
+    }
     if (!layer.narrow()) {
       layer.learn(me, w.learners, shared, above(l), rate, at_once, w);
       continue;
@@ -79,7 +107,7 @@ void Model::repeat(const Group& example, const Rate& rate, Worker& w) {
 // Whether layer l's inputs (or, beyond the last layer, its outputs) are needed turned round: for its own update, or for
 // that of the layer whose neurons they are. An example alone seldom needs it: its lists say all there is.
 bool Model::turns(size_t l, bool alone) const {
-  const bool by_neurons = l > 0 && !layers_[l - 1].input_major();
+  const bool by_neurons = l > 0 && !layers_[l - 1].input_major() && !layers_[l - 1].pools();
   const bool by_inputs = l < layers_.size() && layers_[l].input_major();
   return (by_neurons && !alone) || (by_inputs && (!plain_ || (l > 0 && !alone)));
 }

@@ -17,9 +17,11 @@ class Model {
   // The walk that each member of a team takes with all others. `rate` null: backward alone. `at_once`: neurons move in
   // the tables as soon as their weights do. Learning stops short of the first step, and says so, if a loss is not
   // finite.
-  void forward(const Group& group, const Member& me, Worker& w) const;
+  // `pool`: where a pooled last layer is to leave its neurons and their z; null: it goes example by example.
+  void forward(const Group& group, const Member& me, Worker& w, Pool* pool = nullptr) const;
   void forward_layer(size_t l, bool activate, const Group& group, const Member& me, Worker& w) const;
   bool learn(const Group& group, Shared& shared, const Member& me, const Rate* rate, bool at_once, Worker& w);
+  bool pools() const { return layers_.back().pools(); }
   // The steps that another copy of the model took, for an example that went forward and backward there.
   void repeat(const Group& example, const Rate& rate, Worker& w);
 
@@ -29,6 +31,7 @@ class Model {
   size_t memory() const;
 
  private:
+  void forward_pool(const Group& group, const Member& me, Worker& w, Pool& pool) const;
   bool turns(size_t l, bool alone) const;
   void turn(size_t l, const Group& group, Shared& shared, const Member& me) const;
   void move_in_tables(Shared& shared, const Member& me);

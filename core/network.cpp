@@ -20,6 +20,8 @@ const std::vector<LayerSpec>& checked(uint32_t n_inputs, const std::vector<Layer
     throw std::invalid_argument("activation of the last layer must be 'linear' (the loss applies its own), got '" +
                                 kActivations.name(specs.back().activation) + "'");
   for (const LayerSpec& spec : specs) spec.check();
+  for (size_t l = 0; l + 1 < specs.size(); l++)
+    if (specs[l].pools()) throw std::invalid_argument("pooled must be left to the last layer, got it in a hidden one");
   return specs;
 }
 
@@ -108,17 +110,18 @@ void Network::give_back(std::unique_ptr<Walker> walker, uint64_t n_examples) {
   pool_.push_back(std::move(walker));
 }
 
-void Network::answer(const Batch& batch, uint64_t from, size_t n, bool exact, Walker& walker) const {
+void Network::answer(const Batch& batch, uint64_t from, size_t n, bool exact, uint32_t least, Walker& walker) const {
   const Group& group = walker.some(n);
   for (size_t e = 0; e < n; e++) {
     group[e].input.assign(batch, from + e);
     group[e].ask = ask_of(false, from + e);
     group[e].ask.exact = exact;
+    group[e].ask.least = least;
   }
   model_.forward(group, Member(), walker.worker);
 }
 
-void Network::predict(const Batch& batch, bool exact, int threads,
+void Network::predict(const Batch& batch, bool exact, uint32_t least, int threads,
                       const std::function<void(uint64_t, const ActiveSet&)>& take) {
   const std::shared_lock reading(mutex_);
   const size_t together = std::clamp<size_t>(batch.n_rows / static_cast<size_t>(threads), 1, kSideBySide);
@@ -129,7 +132,7 @@ void Network::predict(const Batch& batch, bool exact, int threads,
     uint64_t answered = 0;
     for (size_t from = next.fetch_add(together); from < batch.n_rows; from = next.fetch_add(together)) {
       const size_t n = std::min<size_t>(together, batch.n_rows - from);
-      answer(batch, from, n, exact, *walker);
+      answer(batch, from, n, exact, least, *walker);
       for (size_t e = 0; e < n; e++) take(from + e, walker->group[e].passages.back().active);
       answered += n;
     }
@@ -141,8 +144,8 @@ uint32_t Network::best(const Batch& one, bool exact) {
   one.check(0);
   const std::shared_lock reading(mutex_);
   std::unique_ptr<Walker> walker = borrow();
-  answer(one, 0, 1, exact, *walker);
-  if (walker->group[0].passages.back().active.id.empty()) answer(one, 0, 1, true, *walker);  // the tables found none
+  answer(one, 0, 1, exact, 1, *walker);
+  if (walker->group[0].passages.back().active.id.empty()) answer(one, 0, 1, true, 1, *walker);  // the tables found none
   const ActiveSet& active = walker->group[0].passages.back().active;
   const auto at = std::max_element(active.z.begin(), active.z.begin() + static_cast<long>(active.id.size()));
   const uint32_t best = active.id[static_cast<size_t>(at - active.z.begin())];
@@ -153,14 +156,14 @@ uint32_t Network::best(const Batch& one, bool exact) {
 void Network::scores(const Batch& batch, bool exact, int threads, float* out) {
   const size_t n = n_outputs();
   const float absent = loss_ == Loss::kSquared ? 0.f : -std::numeric_limits<float>::infinity();
-  predict(batch, exact, threads, [&](uint64_t row, const ActiveSet& active) {
+  predict(batch, exact, 0, threads, [&](uint64_t row, const ActiveSet& active) {
     std::fill_n(out + row * n, n, absent);
     for (size_t k = 0; k < active.id.size(); k++) out[row * n + active.id[k]] = active.z[k];
   });
 }
 
 void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score) {
-  predict(batch, exact, threads, [&](uint64_t row, const ActiveSet& active) {
+  predict(batch, exact, k, threads, [&](uint64_t row, const ActiveSet& active) {
     static thread_local std::vector<uint32_t> order;
     order.resize(active.id.size());
     std::iota(order.begin(), order.end(), 0u);

@@ -1,6 +1,7 @@
 // A model, and what it takes to train it and to predict with it; trainer.cpp knows how many examples walk at once.
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,7 @@ struct TrainingJob {
   float known = 1.f;           // an example whose label has this probability (softmax) is not learned from; 1: none
   uint8_t* resting = nullptr;  // per row: 1 where it was known, and is left out when its turn comes next
 
+  float known_loss() const { return known < 1.f ? -std::log(known) : -1.f; }  // no loss is below zero
   bool rests(uint32_t row) const { return resting && resting[row]; }
   void rested(uint32_t row) const { resting[row] = 0; }
   void note(const Example& example) const {
@@ -94,6 +96,10 @@ class Network {
     if (frozen_) throw std::runtime_error(std::string("a compact network cannot be ") + what);
   }
   uint64_t rebuilds() const { return rebuilds_; }
+  std::vector<uint32_t> pool() const {  // neurons of a pooled output layer that the last batch was trained on
+    const std::shared_lock reading(mutex_);
+    return pool_of_last_batch_;
+  }
   double staleness(size_t layer) const { return staleness_[layer]; }
   uint64_t n_parameters() const;
   size_t memory() const;
@@ -109,8 +115,8 @@ class Network {
   struct Walker;
   std::unique_ptr<Walker> borrow();
   void give_back(std::unique_ptr<Walker> walker, uint64_t n_examples);
-  void answer(const Batch& batch, uint64_t from, size_t n, bool exact, Walker& walker) const;
-  void predict(const Batch& batch, bool exact, int threads,
+  void answer(const Batch& batch, uint64_t from, size_t n, bool exact, uint32_t least, Walker& walker) const;
+  void predict(const Batch& batch, bool exact, uint32_t least, int threads,
                const std::function<void(uint64_t, const ActiveSet&)>& take);
 
   // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies, tally; simulated.cpp: train_simulated, land
@@ -133,6 +139,7 @@ class Network {
   void land_all();
   void ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const;
   float loss_of(Example& example, const TrainingJob& job, float scale) const;
+  void losses_of(const Member& me, const Group& group, Pool& pool, const TrainingJob& job, float scale) const;
   // A thread that works on its own: its memory, and the examples it walks.
   struct Walker {
     Walker(const std::vector<Layer>& layers, size_t n_examples)
@@ -175,6 +182,7 @@ class Network {
   std::vector<std::unique_ptr<Example>> batch_;   // of synchronous training
   std::vector<std::unique_ptr<Model>> copies_;    // for all members of a team but the first
   std::vector<UnderWay> under_way_;               // of simulated workers
+  std::vector<uint32_t> pool_of_last_batch_;
 
   // Training takes it alone, a call at a time; any number of callers predict or look on together in between. Taken
   // without the GIL, or a trainer that waits for it and a reader that waits for this would wait for ever.

@@ -97,6 +97,8 @@ struct LshSpec {
   Rehash rehash = Rehash::kAuto;
   uint64_t rehash_every = 4000;    // examples between re-hashings of touched rows (rehash = rows)
   uint64_t rebuild_every = 30000;  // examples between full rebuilds, once the schedule has backed off to it
+  bool pooled = false;  // of an output layer: a batch's examples are trained on the union of what each of them keeps
+  uint32_t fill = 0;    // neurons in such a pool, at least; those missing are drawn at random
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {
@@ -111,6 +113,9 @@ struct LshSpec {
          "probes must be in [1, min(2**bits, 256) = " + std::to_string(buckets) + "], got " + std::to_string(probes));
     rule(candidates == 0.f || (candidates >= 1.f && std::isfinite(candidates)),
          "candidates must be at least 1, got " + std::to_string(candidates));
+    rule(!pooled || lookup != Lookup::kExact, "lookup must be 'scan' or 'tables' where pooled is set, got 'exact'");
+    rule(!pooled || rehash != Rehash::kIncremental, "rehash must be 'rows' where pooled is set, got 'incremental'");
+    rule(pooled || fill == 0, "fill must be 0 unless pooled is set, got " + std::to_string(fill));
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
     rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");
     rule(!(lookup == Lookup::kScan && ranking == Ranking::kCollisions),
@@ -147,6 +152,7 @@ struct LayerSpec {
   float beta = 0.f;
   LshSpec lsh;
 
+  bool pools() const { return selector == Selection::kLsh && lsh.pooled; }
   uint32_t n_kept() const {
     if (selector == Selection::kAll) return n_outputs;
     return std::max<uint32_t>(1, static_cast<uint32_t>(std::floor(double{fraction} * n_outputs + 0.5)));

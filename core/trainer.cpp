@@ -162,8 +162,18 @@ float Network::loss_of(Example& example, const TrainingJob& job, float scale) co
   Passage& last = example.passages.back();
   example.loss =
       loss_and_delta(loss_, last.active, *job.targets, example.row, weight, scale, job.output_weights, last.delta);
-  example.learns = job.known >= 1.f || !(example.loss <= -std::log(job.known) * weight);
+  example.learns = !(example.loss <= job.known_loss() * weight);
   return example.loss;
+}
+
+// The same for a member's share of a pool, whose z become deltas.
+void Network::losses_of(const Member& me, const Group& group, Pool& pool, const TrainingJob& job, float scale) const {
+  const size_t blocks = pool.columns / kBlock;
+  for (size_t b = me.first(blocks); b < me.last(blocks); b++) {
+    const size_t from = b * kBlock, n = std::min<size_t>(kBlock, group.size() - from);
+    pool_loss_and_delta(loss_, pool, from, std::span(group.list).subspan(from, n), *job.targets, job.example_weights,
+                        scale, job.output_weights, job.known_loss());
+  }
 }
 
 // All examples of a batch go forward and backward on the same weights, all threads on one batch, each on its own
@@ -172,6 +182,7 @@ float Network::loss_of(Example& example, const TrainingJob& job, float scale) co
 TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
   TrainResult result;
   Shared shared(layers().size(), team.size());
+  const bool pooled = model_.pools();
   std::vector<size_t> turns;  // of the rows, in a batch: those that are not left out
   team.run([&](const Member& me) {
     Worker& w = walker(me.index).worker;
@@ -198,8 +209,11 @@ TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint3
       group.list.clear();
       for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
       for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
-      model_.forward(group, me, w);
-      for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
+      model_.forward(group, me, w, pooled ? &shared.pool : nullptr);
+      if (pooled)
+        losses_of(me, group, shared.pool, job, 1.f / static_cast<float>(size));
+      else
+        for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
       for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)
         job.batch->prefetch(rows[next + e]);
       const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
@@ -217,6 +231,7 @@ TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint3
       // what is read above is written again only after the others' next forward pass, which waits for this member
     }
   });
+  pool_of_last_batch_ = shared.pool.id;
   updates_ += (result.examples + job.batch_size - 1) / job.batch_size;
   return result;
 }

@@ -242,13 +242,10 @@ def top_k(z: np.ndarray, k: int) -> np.ndarray:
 class Optimizer:
     """One of the five, over one layer's [w; b]; `touched` says which weights it may write."""
 
-    def __init__(self, spec: Any, shape: tuple[int, int]):
-        self.spec, self.m, self.v, self.row = (
-            spec,
-            np.zeros(shape),
-            np.zeros(shape),
-            np.zeros(shape[0]),
-        )
+    def __init__(self, spec: Any, shape: tuple[int, int], by_input: bool = False):
+        self.spec, self.m, self.v = spec, np.zeros(shape), np.zeros(shape)
+        self.across = 0 if by_input else 1  # what lies in a row that row-wise Adagrad knows
+        self.row = np.zeros(shape).sum(axis=self.across, keepdims=True)
 
     def step(
         self, w: np.ndarray, gradient: np.ndarray, touched: np.ndarray, rate: float, t: int
@@ -273,8 +270,8 @@ class Optimizer:
             v = s.beta2 * v + (1 - s.beta2) * g**2
             move = rate * (m / (1 - s.beta1**t)) / (np.sqrt(v / (1 - s.beta2**t)) + s.epsilon)
         else:
-            self.row += (gradient**2).mean(axis=1)
-            move = rate * g / (np.sqrt(self.row) + s.epsilon)[:, None]
+            self.row += (gradient**2).mean(axis=self.across, keepdims=True)
+            move = rate * g / (np.sqrt(self.row) + s.epsilon)
         w[touched] -= move[touched]
         self.m[touched], self.v[touched] = m[touched], v[touched]
 

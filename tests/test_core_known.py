@@ -95,8 +95,6 @@ def test_an_example_is_learned_from_unless_its_label_has_the_probability(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_where_all_are_known_nothing_moves(name: str, way: str, batch_size: int) -> None:
-    if name == "row_adagrad" and "input" in way:
-        name = "adam"  # row-wise Adagrad is by neuron only
     net = network(name=name, **WAYS[way])
     before, known = copied(net), 1e-30
     result = train(net, known=known, batch_size=batch_size, threads=1 + 2 * (batch_size > 0))
@@ -144,8 +142,6 @@ def test_a_batch_moves_by_the_gradients_of_those_that_are_not_known(way: str, th
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_same_bits_on_any_number_of_threads(name: str, way: str) -> None:
-    if name == "row_adagrad" and "input" in way:
-        name = "adam"  # row-wise Adagrad is by neuron only
     how = {"name": name, "rebuild_every": 100, "rehash_every": 30, **WAYS[way]}
     nets = []
     for threads in (1, 2, 4):

@@ -161,10 +161,6 @@ def test_a_way_that_is_none_is_refused(how: Any, rule: str) -> None:
 
 
 def test_what_needs_rows_of_neurons_is_refused_by_input() -> None:
-    with pytest.raises(
-        ValueError, match="layout must be 'neuron' with the optimizer 'row-adagrad'"
-    ):
-        network("input", name="row_adagrad")
     hashed = twin.layer(20, selector="lsh", layout="input", lsh=twin.lsh(lookup="scan"))
     with pytest.raises(ValueError, match="layout must be 'neuron' where neurons are hashed"):
         _core.Network(N_INPUTS, [hashed, twin.layer(2)], "softmax", twin.optimizer(), 0)

@@ -13,7 +13,6 @@ from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
 SELECTORS = ["all", "random", "adaptive", "winner_take_all", "lsh"]
-BY_INPUT = ["sgd", "momentum", "adagrad", "adam"]  # row-wise Adagrad is by neuron only
 N_INPUTS, N_HIDDEN, N_OUTPUTS, N_ROWS = 33, 20, 5, 32
 NAMES = ["relu", "tanh", "linear"]
 
@@ -45,7 +44,10 @@ class Steps:
     def __init__(self, net: Any, opt: Any, batch: Any, x: np.ndarray, y: list[list[int]]):
         self.net, self.batch, self.x, self.y = net, batch, x.astype(float), y
         self.W = [w.astype(float) for w in twin.augmented(net)]
-        self.rules = [twin.Optimizer(opt, w.shape) for w in self.W]
+        ways = [way["layout"] == "input" for way in net.arrangement()]
+        self.rules = [
+            twin.Optimizer(opt, w.shape, by_input) for w, by_input in zip(self.W, ways, strict=True)
+        ]
         self.touched = [np.zeros(w.shape, bool) for w in self.W]
         self.t = 0
 
@@ -88,7 +90,7 @@ def test_steps_equal_the_twins(name: str, batch_size: int, l2: float) -> None:
 
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("batch_size", [0, 4])
-@pytest.mark.parametrize("name", BY_INPUT)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_of_weights_by_input_equal_the_twins(name: str, batch_size: int, l2: float) -> None:
     opt = twin.optimizer(name, l2=l2, momentum=0.7, beta1=0.8, beta2=0.95, epsilon=1e-4)
     x, y = examples()
@@ -105,7 +107,7 @@ def test_steps_of_weights_by_input_equal_the_twins(name: str, batch_size: int, l
 
 
 WAYS = [(name, "neuron", selector) for name in OPTIMIZERS for selector in SELECTORS]
-WAYS += [(name, "input", selector) for name in BY_INPUT for selector in SELECTORS[2:]]
+WAYS += [(name, "input", selector) for name in OPTIMIZERS for selector in SELECTORS[2:]]
 
 
 @pytest.mark.parametrize("batch_size", [0, 3])

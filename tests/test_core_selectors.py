@@ -138,12 +138,23 @@ def test_outputs_that_were_not_selected_have_no_score(loss: str) -> None:
         kept = twin.top_k(z, 3)
         expected[kept] = z[kept]
         np.testing.assert_allclose(got, expected, atol=1e-5)
-    index, score = net.topk(twin.dense(x()), 5, False)
-    assert (index[:, 3:] == -1).all()
-    assert np.isneginf(score[:, 3:]).all()
+    index, score = net.topk(twin.dense(x()), 3, False)
     top3 = np.argsort(-np.where(scores == 0, -np.inf, scores), axis=1)[:, :3]
-    np.testing.assert_array_equal(index[:, :3], top3)
-    np.testing.assert_array_equal(score[:, :3], np.take_along_axis(scores, top3, axis=1))
+    np.testing.assert_array_equal(index, top3)
+    np.testing.assert_array_equal(score, np.take_along_axis(scores, top3, axis=1))
+
+
+@pytest.mark.parametrize("selector", ["winner_take_all", "lsh"])
+def test_as_many_of_the_best_are_found_as_are_asked_for(selector: str) -> None:
+    top = twin.layer(10, "linear", selector, 0.3, lsh=twin.lsh(candidates=2.0))
+    net = _core.Network(N_INPUTS, [top], "softmax", twin.optimizer(), 0)
+    net.build(twin.dense(x()), np.arange(len(x()), dtype=np.uint32), 1)
+    W = twin.augmented(net)[0].astype(float)
+    for k in (5, 10):  # 10 and 20 candidates: all there are
+        index, score = net.topk(twin.dense(x()), k, False)
+        z = np.column_stack([x(), np.ones(len(x()))]) @ W.T
+        np.testing.assert_array_equal(index, np.argsort(-z, axis=1)[:, :k])
+        np.testing.assert_allclose(score, -np.sort(-z, axis=1)[:, :k], atol=1e-5)
 
 
 def test_topk_puts_the_lower_number_first_among_equals() -> None:

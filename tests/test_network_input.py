@@ -71,7 +71,7 @@ BAD_LABELS = [
     (Y[:, None], ValueError, r"y must have the shape \(n,\), got \(10, 1\); use y.ravel\(\)"),
     (np.eye(4)[Y], ValueError, r"y must have the shape \(n,\), got \(10, 4\)"),
     (Y.astype(str), TypeError, "y must hold numbers, got dtype <U"),
-    (csr_array(np.eye(4)[Y]), TypeError, "y must be n integer labels for the softmax loss"),
+    (csr_array(np.eye(5)[Y]), ValueError, r"an indicator matrix \(n, 4\) .* got shape \(10, 5\)"),
     (None, TypeError, "y must be an array of numbers, got None"),
 ]
 
@@ -80,6 +80,19 @@ BAD_LABELS = [
 def test_bad_classes_are_refused(bad, kind, message):
     with pytest.raises(kind, match=message):
         network(Dense(8)).fit(X, bad)
+
+
+def test_softmax_takes_several_labels_a_row(tmp_path):
+    lists = [[int(y), (int(y) + 1) % N_CLASSES] for y in Y]
+    indicator = np.zeros((len(Y), N_CLASSES))
+    for row, labels in enumerate(lists):
+        indicator[row, labels] = 1
+    nets = [network(Dense(8)).fit(X, y, epochs=3) for y in (lists, csr_array(indicator))]
+    assert np.array_equal(*(net.decision_function(X) for net in nets))
+    scores = nets[0].evaluate(X, lists)
+    assert scores.keys() == {"precision_at_1", "precision_at_3"}
+    one = [network(Dense(8)).fit(X, y, epochs=3) for y in (Y, [[int(y)] for y in Y])]
+    assert np.array_equal(*(net.decision_function(X) for net in one))
 
 
 INDICATOR = np.eye(N_CLASSES)[Y]

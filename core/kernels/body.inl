@@ -13,6 +13,7 @@
 #include "kernels/columns.inl"
 #include "kernels/hash.inl"
 #include "kernels/limits.inl"
+#include "kernels/matrix.inl"
 #include "kernels/rows.inl"
 #include "kernels/update.inl"
 
@@ -37,5 +38,8 @@ constexpr Kernels kTable = {
     scan,
     dot_codes,
     add_codes,
+    multiply,
+    softmax,
+    logistic,
     stream,
     products};

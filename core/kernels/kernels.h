@@ -59,6 +59,13 @@ struct Scale {
   const float* bias;
 };
 
+// A matrix as a product reads it: entry (i, k) is data[row * (rows ? rows[i] : i) + step * k].
+struct Factor {
+  const float* data;
+  size_t row, step = 1;
+  const uint32_t* rows = nullptr;
+};
+
 struct Kernels {
   const char* name;
 
@@ -121,6 +128,14 @@ struct Kernels {
   // out[i] = the product with all inputs of an example for neuron i < n_neurons, a multiple of 64.
   void (*add_codes)(const uint8_t* w, size_t stride, const uint32_t* index, const int8_t* value, uint32_t n,
                     uint32_t n_neurons, const Scale& scale, float* out);
+
+  // c (m rows of n, c_row floats apart) += a (m x k) times b (k x n, its step 1); n a multiple of 16. Each sum runs over
+  // k in order, whatever m and n are.
+  void (*multiply)(const Factor& a, uint32_t m, const Factor& b, uint32_t k, uint32_t n, float* c, size_t c_row);
+  // Of sixteen examples side by side, z[i * row + 0..16) for neurons i < n, n >= 1: probabilities, in place. The largest
+  // z, and the sum of e^(z - largest); or the sum of log(1 + e^z). What is no number stays none.
+  void (*softmax)(float* z, size_t row, uint32_t n, float* top, float* total);
+  void (*logistic)(float* z, size_t row, uint32_t n, float* total);
 
   // Limits of the machine. The sum of x[0..n), n a multiple of 128: nothing but reading in order.
   float (*stream)(const float* x, size_t n);

@@ -12,8 +12,9 @@ class Lsh final : public Selector {
  public:
   Lsh(const LayerSpec& spec, std::unique_ptr<LshIndex> index)
       : n_kept_(spec.n_kept()),
-        n_candidates_(static_cast<uint32_t>(
-            std::min(double{1} * spec.n_outputs, std::ceil(double{spec.lsh.candidates} * n_kept_)))),
+        n_neurons_(spec.n_outputs),
+        candidates_(spec.lsh.candidates),
+        pooled_(spec.pools()),
         index_(std::move(index)) {}
 
   bool scans(const Ask& ask) const override { return index_->scans() && !ask.exact; }
@@ -26,24 +27,33 @@ class Lsh final : public Selector {
     index_->family().hash_query(x, moves, query);
     counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost();
     if (index_->scans()) return;
-    index_->look_up(query, n_candidates_, scratch.lookup, out.id);
+    index_->look_up(query, wanted(ask), scratch.lookup, out.id);
     propose_forced(ask.forced, out);
   }
 
   void nominate(const Ask& ask, const Query& query, SelectScratch& scratch, Proposal& out) const override {
-    index_->nearest(query, out.score.data(), n_candidates_, scratch.lookup, out.id);
+    index_->nearest(query, out.score.data(), wanted(ask), scratch.lookup, out.id);
     propose_forced(ask.forced, out);
   }
 
   void keep(uint32_t n, const Ask& ask, SelectScratch& scratch, Proposal& proposal, ActiveSet& out,
             Counts&) const override {
-    keep_largest(n, n_kept_, ask.forced, scratch, proposal, out);
+    keep_largest(n, std::max(n_kept_, ask.least), ask.forced, scratch, proposal, out);
   }
 
   LshIndex* index() override { return index_.get(); }
 
  private:
-  uint32_t n_kept_, n_candidates_;
+  // What goes into a pool is evaluated for all: as many wrong neurons as are to be kept, beside the right ones.
+  uint32_t wanted(const Ask& ask) const {
+    if (pooled_ && ask.training) return n_kept_ + static_cast<uint32_t>(ask.forced.size());
+    const double several = std::ceil(candidates_ * std::max(n_kept_, ask.least));
+    return static_cast<uint32_t>(std::min(double{1} * n_neurons_, several));
+  }
+
+  uint32_t n_kept_, n_neurons_;
+  double candidates_;  // for each one kept
+  bool pooled_;
   std::unique_ptr<LshIndex> index_;
 };
 

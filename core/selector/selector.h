@@ -47,6 +47,7 @@ struct Ask {
   bool training = false;
   bool exact = false;                 // no hashing: the true top k
   std::span<const int32_t> forced{};  // neurons that must be kept (true labels, in training)
+  uint32_t least = 0;                 // neurons to keep, where the layer would keep fewer (the k best are wanted)
   uint64_t seed = 0, layer = 0, step = 0;
 };
 

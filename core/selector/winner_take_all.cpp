@@ -15,7 +15,7 @@ class WinnerTakeAll final : public Selector {
   }
   void keep(uint32_t n, const Ask& ask, SelectScratch& scratch, Proposal& proposal, ActiveSet& out,
             Counts&) const override {
-    keep_largest(n, n_kept_, ask.forced, scratch, proposal, out);
+    keep_largest(n, std::max(n_kept_, ask.least), ask.forced, scratch, proposal, out);
   }
 
  private:

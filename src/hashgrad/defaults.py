@@ -86,6 +86,16 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "rehash_every": Parameter(4000, _COUNT, "Examples between re-hashes of touched rows."),
     "rebuild_every": Parameter(30000, _COUNT, "Examples between full rebuilds of the tables."),
+    "pooled": Parameter(
+        False,
+        Flag(),
+        "Train a batch's examples on the union of the outputs that each of them keeps.",
+    ),
+    "fill": Parameter(
+        0,
+        Interval(0, 2**31 - 1, integer=True),
+        "Outputs in such a union at least; those missing are drawn at random.",
+    ),
     # Layers
     "n": Parameter(None, _COUNT, "Neurons of a layer."),
     "activation": Parameter(

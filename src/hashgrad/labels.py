@@ -58,9 +58,11 @@ def as_targets(
     """Check a user's y for a loss and convert it.
 
     Args:
-        y: softmax: n integers in [0, o). Logistic: an indicator matrix (n, o) of 0 and 1, dense or
-            SciPy sparse, or a list of n lists of labels; for one output also n values 0 or 1.
-            Squared: n floats for one output, else (n, o).
+        y: softmax: n integers in [0, o), or several labels a row, among which the target is shared
+            out evenly: a SciPy sparse indicator matrix (n, o) or a list of n lists. Logistic: an
+            indicator matrix (n, o) of 0 and 1, dense or SciPy sparse, or a list of n lists of
+            labels; for one output also n values 0 or 1. Squared: n floats for one output, else
+            (n, o).
         loss: `"softmax"`, `"logistic"` or `"squared"`.
         n_outputs: o, the size of the last layer.
         n_rows: the number of rows X has.
@@ -77,7 +79,7 @@ def as_targets(
     """
     if loss == "squared":
         answers = _values(y, n_outputs, name)
-    elif loss == "softmax":
+    elif loss == "softmax" and not is_sparse(y) and not _is_list_of_lists(y):
         answers = _classes(y, n_outputs, name)
     else:
         answers = _label_sets(y, n_outputs, name)
@@ -103,10 +105,6 @@ def _values(y: Any, n_outputs: int, name: str) -> Targets:
 
 
 def _classes(y: Any, n_outputs: int, name: str) -> Targets:
-    if is_sparse(y):
-        raise TypeError(
-            f"{name} must be n integer labels for the softmax loss, got a sparse matrix"
-        )
     array = numbers(y, name)
     if array.ndim != 1:
         hint = "; use y.ravel()" if array.shape[1:] == (1,) else ""

@@ -59,6 +59,8 @@ you mean 'relu'?
                 "layout='input' of a hashed layer needs lookup 'exact' or 'auto', "
                 f"got {active.lookup!r}"
             )
+        if isinstance(active, LSH) and self.layout == "input" and active.pooled:
+            raise ValueError("layout must be 'auto' or 'neuron' with pooled=True, got 'input'")
 
     @property
     def selector(self) -> Selector:

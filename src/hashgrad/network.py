@@ -92,6 +92,8 @@ class Network(Predicts):
         if self.known is not None and self.loss != "softmax":
             raise ValueError(f"known needs loss='softmax', got known={known!r}, loss={loss!r}")
         self.batch_size: int = check("batch_size", batch_size)
+        if self.batch_size == 1 and specification.is_pooled(self.layers[-1]):
+            raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
         self.threads: int = check("threads", threads)
         self.seed: int = check("seed", seed)
         self.history: list[dict[str, Any]] = []
@@ -138,8 +140,9 @@ class Network(Predicts):
 
         Args:
             X: (n, n_inputs) numbers, dense or SciPy sparse.
-            y: softmax: n labels 0, 1, ...; logistic: an indicator matrix (n, outputs) or a list of
-                lists of labels; squared: (n,) or (n, outputs) numbers.
+            y: softmax: n labels 0, 1, ..., or several a row as a sparse indicator matrix or a list
+                of lists; logistic: an indicator matrix (n, outputs) or a list of lists of labels;
+                squared: (n,) or (n, outputs) numbers.
             epochs: passes over the data, those of earlier calls included; also the length of the
                 schedule.
             validation: `(X, y)`, or a share of the rows to hold out, for scores in the history.

@@ -116,7 +116,7 @@ def _ways(
     layer: Dense, inputs: Inputs, first: bool, plain: bool, turnable: bool, machine: Machine
 ) -> Iterator[Way]:
     layouts = ("neuron", "input") if layer.layout == "auto" else (layer.layout,)
-    if not turnable:
+    if not turnable and layer.layout == "auto":
         layouts = ("neuron",)
     cost = _Cost(layer, inputs, first, plain, machine)
     selector = layer.selector
@@ -124,7 +124,8 @@ def _ways(
     if layer.layout == "input":  # where nothing is hashed
         lookup = "exact"
     collisions = isinstance(selector, LSH) and selector.ranking == "collisions"
-    if lookup == "exact" or (lookup == "auto" and not collisions):
+    pooled = isinstance(selector, LSH) and selector.pooled
+    if lookup == "exact" or (lookup == "auto" and not collisions and not pooled):
         if "neuron" in layouts:
             yield Way("neuron", "exact", "none", cost.exact_by_neuron())
         if "input" in layouts and not (isinstance(selector, Random) and layer.layout == "auto"):

@@ -149,6 +149,11 @@ class LSH(Selector):
             the touched ones on a schedule, `"auto"` takes the first where the optimizer allows.
         rehash_every: examples between those re-hashes.
         rebuild_every: examples between full rebuilds; the first comes sooner.
+        pooled: for the output layer, trained in batches: the true labels of all examples of a
+            batch, and the `k` best wrong outputs of each, are evaluated and trained for every
+            example of the batch, as one small dense product. Each example then learns from as many
+            hard negatives as the batch has found. Prediction is as without.
+        fill: outputs in such a pool, at least: those missing are drawn at random.
 
     Raises:
         TypeError: a value of the wrong type.
@@ -179,6 +184,8 @@ class LSH(Selector):
     rehash: str = default("rehash")
     rehash_every: int = default("rehash_every")
     rebuild_every: int = default("rebuild_every")
+    pooled: bool = default("pooled")
+    fill: int = default("fill")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -198,6 +205,12 @@ class LSH(Selector):
             raise ValueError(
                 f"lookup='scan' needs ranking='signature', got ranking={self.ranking!r}"
             )
+        if self.fill and not self.pooled:
+            raise ValueError(f"fill needs pooled=True, got fill={self.fill} with pooled=False")
+        if self.pooled and self.lookup == "exact":
+            raise ValueError("pooled=True needs lookup='scan' or 'tables', got 'exact'")
+        if self.pooled and self.rehash == "incremental":
+            raise ValueError("pooled=True needs rehash='rows', got 'incremental'")
         if self.code == "bytes":
             for name, needed in _BYTES_NEED.items():
                 if getattr(self, name) != needed:

@@ -34,12 +34,22 @@ def checked_layers(layers: Any) -> tuple[Dense, ...]:
         if not isinstance(layer, Dense):
             raise wrong_type(f"layers[{number}]", "a Dense", layer)
     *hidden, last = layers
+    for number, layer in enumerate(hidden):
+        if is_pooled(layer):
+            raise ValueError(
+                f"layers[{number}].active.pooled must be False in a hidden layer, got True"
+            )
     if last.activation not in (None, "linear"):
         raise ValueError(
             f"layers[{len(hidden)}].activation must be 'linear' (the last layer; the loss applies "
             f"softmax or sigmoid itself), got {last.activation!r}"
         )
     return (*(layer.with_activation("relu") for layer in hidden), last.with_activation("linear"))
+
+
+def is_pooled(layer: Dense) -> bool:
+    """Whether the examples of a batch share this layer's active neurons."""
+    return isinstance(layer.selector, LSH) and layer.selector.pooled
 
 
 def to_dict(
@@ -197,7 +207,8 @@ def tensor_shapes(
         for moment in range(1, moments + 1):
             shapes[f"{here}optimizer.moment{moment}"] = (n, n_inputs + 1)
         if optimizer.word == "row-adagrad":
-            shapes[here + "optimizer.row_square"] = (n,)
+            by_input = arrangement[number]["layout"] == "input"
+            shapes[here + "optimizer.row_square"] = (n_inputs + 1 if by_input else n,)
         code = arrangement[number]["code"]
         if isinstance(layer.selector, LSH) and built and code != "none":
             hashes = _hash_shapes(layer.selector, n, n_inputs, code)

@@ -1,0 +1,129 @@
+// Products of small matrices whose rows lie where they lie: rows of weights that a list names, and what a batch makes
+// of them.
+
+// What one register holds, and the rows and registers' columns of the result that are summed at once: as many as there
+// are registers.
+#if defined(__AVX512F__)
+constexpr uint32_t kLane = 16, kTileRows = 6, kTileLanes = 4;
+#elif defined(__AVX2__)
+constexpr uint32_t kLane = 8, kTileRows = 6, kTileLanes = 2;
+#else
+constexpr uint32_t kLane = 4, kTileRows = 3, kTileLanes = 4;
+#endif
+using Lane = float __attribute__((vector_size(4 * kLane)));
+constexpr uint32_t kTileSteps = 256;  // of the sum, so that what is read of b stays in the nearest caches
+
+template <uint32_t kRows>
+inline __attribute__((always_inline)) void tile(const float* const* a, size_t a_step, const float* b, size_t b_row,
+                                                const uint32_t* b_rows, uint32_t steps, uint32_t lanes, float* c,
+                                                size_t c_row) {
+  Lane s[kRows][kTileLanes];
+  for (uint32_t r = 0; r < kRows; r++)
+    for (uint32_t n = 0; n < kTileLanes; n++)
+      if (n < lanes) __builtin_memcpy(&s[r][n], c + r * c_row + kLane * n, sizeof(Lane));
+  for (uint32_t k = 0; k < steps; k++) {
+    const float* from = b + b_row * (b_rows ? b_rows[k] : k);
+    Lane x[kTileLanes];
+    for (uint32_t n = 0; n < kTileLanes; n++)
+      if (n < lanes) __builtin_memcpy(&x[n], from + kLane * n, sizeof(Lane));
+    for (uint32_t r = 0; r < kRows; r++)
+      for (uint32_t n = 0; n < kTileLanes; n++)
+        if (n < lanes) s[r][n] += a[r][k * a_step] * x[n];
+  }
+  for (uint32_t r = 0; r < kRows; r++)
+    for (uint32_t n = 0; n < kTileLanes; n++)
+      if (n < lanes) __builtin_memcpy(c + r * c_row + kLane * n, &s[r][n], sizeof(Lane));
+}
+
+// Columns of the result, so many lanes of them, from step `from` of the sum on.
+template <uint32_t kLanes>
+inline void tiles(const Factor& a, uint32_t from, uint32_t m, const float* b, size_t b_row, const uint32_t* b_rows,
+                  uint32_t steps, float* c, size_t c_row) {
+  const auto row = [&](uint32_t i) { return a.data + a.row * (a.rows ? a.rows[i] : i) + from * a.step; };
+  uint32_t i = 0;
+  for (; i + kTileRows <= m; i += kTileRows) {
+    const float* rows[kTileRows];
+    for (uint32_t r = 0; r < kTileRows; r++) {
+      rows[r] = row(i + r);
+      if (a.rows && i + kTileRows + r < m)  // scattered rows that come next
+        for (uint32_t k = 0; k < steps; k += 16) __builtin_prefetch(row(i + kTileRows + r) + k);
+    }
+    tile<kTileRows>(rows, a.step, b, b_row, b_rows, steps, kLanes, c + i * c_row, c_row);
+  }
+  for (; i < m; i++) {
+    const float* one[1] = {row(i)};
+    tile<1>(one, a.step, b, b_row, b_rows, steps, kLanes, c + i * c_row, c_row);
+  }
+}
+
+void multiply(const Factor& a, uint32_t m, const Factor& b, uint32_t k, uint32_t n, float* c, size_t c_row) {
+  constexpr uint32_t kWide = kLane * kTileLanes;
+  for (uint32_t from = 0; from < k; from += kTileSteps) {
+    const uint32_t steps = k - from < kTileSteps ? k - from : kTileSteps;
+    const uint32_t* b_rows = b.rows ? b.rows + from : nullptr;
+    const float* b_from = b.rows ? b.data : b.data + b.row * from;
+    uint32_t j = 0;
+    for (; j + kWide <= n; j += kWide) tiles<kTileLanes>(a, from, m, b_from + j, b.row, b_rows, steps, c + j, c_row);
+    for (; j < n; j += kLane) tiles<1>(a, from, m, b_from + j, b.row, b_rows, steps, c + j, c_row);
+  }
+}
+
+// e^x to a few units of the last digit: x = n log 2 + r, |r| <= log(2) / 2, and a polynomial in r. NaN stays NaN; below
+// -87 it is the smallest normal number, or a few times it.
+inline __attribute__((always_inline)) Block exponential(const Block& x) {
+  using Whole = int32_t __attribute__((vector_size(64)));
+  Block y = x < -87.f ? Block{} - 87.f : x;
+  y = y > 88.f ? Block{} + 88.f : y;
+  const Block shifted = y * 1.44269504f + 12582912.f;  // 1.5 * 2^23: the nearest whole number, in the low bits
+  const Block n = shifted - 12582912.f;
+  Whole bits;
+  __builtin_memcpy(&bits, &shifted, sizeof bits);
+  const Block r = (y - n * 0.693359375f) + n * 2.12194440e-4f;
+  Block p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = (p * r) * r + r + 1.f;
+  Whole power = (bits << 23) + 0x3f800000;
+  Block scale;
+  __builtin_memcpy(&scale, &power, sizeof scale);
+  return p * scale;
+}
+
+// Sixteen examples side by side: z of one neuron after another, `row` floats apart, becomes its probability.
+void softmax(float* z, size_t row, uint32_t n, float* top, float* total) {
+  Block most = load(z);
+  for (uint32_t i = 1; i < n; i++) {
+    const Block x = load(z + i * row);
+    most = x > most ? x : most;
+  }
+  Block sum{};
+  for (uint32_t i = 0; i < n; i++) {
+    const Block e = exponential(load(z + i * row) - most);
+    store(z + i * row, e);
+    sum += e;
+  }
+  const Block scale = 1.f / sum;
+  for (uint32_t i = 0; i < n; i++) store(z + i * row, load(z + i * row) * scale);
+  store(top, most);
+  store(total, sum);
+}
+
+// The same with 1 / (1 + e^-z) of each; total: the sum of log(1 + e^z), its logarithms taken of products.
+void logistic(float* z, size_t row, uint32_t n, float* total) {
+  Block whole{}, product = Block{} + 1.f;
+  for (uint32_t i = 0; i < n; i++) {
+    const Block x = load(z + i * row);
+    const Block e = exponential(x > 0.f ? -x : x);
+    const Block part = 1.f / (1.f + e);
+    store(z + i * row, x > 0.f ? part : e * part);
+    whole += x > 0.f ? x : Block{};
+    product *= 1.f + e;
+    if (i % 64 == 63 || i + 1 == n) {  // at most 2^64 by now
+      for (int lane = 0; lane < 16; lane++) whole[lane] += __builtin_logf(product[lane]);
+      product = Block{} + 1.f;
+    }
+  }
+  store(total, whole);
+}

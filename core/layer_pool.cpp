@@ -1,0 +1,112 @@
+// A pooled output layer in synchronous training: each member of the team sees to its own examples (in whole blocks of
+// 16, as they lie in the pool) or to its own rows of the pool. No sum depends on how they are shared out.
+#include <algorithm>
+
+#include "layer.h"
+
+namespace hashgrad {
+
+namespace {
+
+// A member's blocks of examples, and its rows.
+Range examples_of(const Member& me, const Pool& pool) {
+  const size_t blocks = pool.columns / kBlock;
+  return {static_cast<uint32_t>(std::min<size_t>(pool.n_examples, me.first(blocks) * kBlock)),
+          static_cast<uint32_t>(std::min<size_t>(pool.n_examples, me.last(blocks) * kBlock))};
+}
+Range rows_of(const Member& me, const Pool& pool) {
+  return {static_cast<uint32_t>(me.first(pool.id.size())), static_cast<uint32_t>(me.last(pool.id.size()))};
+}
+
+constexpr uint32_t kRowsAtOnce = 24;  // of gradients, before they are taken for steps
+
+}  // namespace
+
+void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
+  const auto n = static_cast<uint32_t>(group.size());
+  if (me.index == 0) {
+    pool.n_examples = n;
+    pool.columns = round_up(n, kBlock);
+    pool.input.resize(n * stride_);
+    pool.towards.resize(n * stride_);
+    pool.turned.resize(n_columns_ * pool.columns);
+    pool.unite(spec_.n_outputs, spec_.lsh.fill, Random(seed_, Purpose::kPool, number_, group[0].ask.step),
+               [&](size_t e) -> const std::vector<uint32_t>& { return group[e].passages[number_].proposal.id; });
+    pool.z.resize(pool.id.size() * pool.columns);
+  }
+  me.meet();
+  const Range own = examples_of(me, pool);
+  const size_t end = own.to == n ? pool.columns : own.to;
+  for (uint32_t j = 0; j < n_columns_; j++)
+    std::fill(&pool.turned[j * pool.columns + own.from], &pool.turned[j * pool.columns] + end, 0.f);
+  for (uint32_t e = own.from; e < own.to; e++) {
+    const Row& x = group[e].input_of(number_);
+    float* row = &pool.input[e * stride_];
+    std::fill_n(row, stride_, 0.f);
+    for (uint32_t k = 0; k < x.n; k++) {
+      row[x.index[k]] = x.value[k];
+      pool.turned[x.index[k] * pool.columns + e] = x.value[k];
+    }
+  }
+  me.meet();
+}
+
+void Layer::evaluate_pool(const Member& me, Pool& pool, Worker& w) const {
+  const Range own = rows_of(me, pool);
+  const uint32_t n = own.to - own.from;
+  float* z = pool.z.data() + own.from * pool.columns;
+  std::fill_n(z, n * pool.columns, 0.f);
+  active().multiply({weight_.data(), stride_, 1, pool.id.data() + own.from}, n, {pool.turned.data(), pool.columns},
+                    n_columns_, static_cast<uint32_t>(pool.columns), z, pool.columns);
+  Counts& counts = w.counts[number_];
+  counts.forward += uint64_t{n} * pool.n_examples * n_columns_;
+  counts.candidates += uint64_t{n} * pool.n_examples;
+  counts.active += uint64_t{n} * pool.n_examples;
+  if (me.index == 0) counts.queries += pool.n_examples;
+}
+
+void Layer::back_pool(const Member& me, const Group& group, Pool& pool, Worker& w) const {
+  const Range own = examples_of(me, pool);
+  const auto n_rows = static_cast<uint32_t>(pool.id.size());
+  if (number_ > 0 && own.from < own.to) {
+    std::fill(&pool.towards[own.from * stride_], pool.towards.data() + own.to * stride_, 0.f);
+    active().multiply({pool.z.data() + own.from, 1, pool.columns}, own.to - own.from,
+                      {weight_.data(), stride_, 1, pool.id.data()}, n_rows, static_cast<uint32_t>(stride_),
+                      &pool.towards[own.from * stride_], stride_);
+    w.counts[number_].backward += uint64_t{own.to - own.from} * n_rows * stride_;
+  }
+  for (uint32_t e = own.from; number_ > 0 && e < own.to; e++) {
+    Passage& p = group[e].passages[number_];
+    p.by_columns = true;
+    p.width = stride_;
+    p.towards.assign(&pool.towards[e * stride_], pool.towards.data() + (e + 1) * stride_);
+  }
+}
+
+void Layer::step_pool(const Member& me, const Rate& rate, const Pool& pool, Worker& w) {
+  const Range own = rows_of(me, pool);
+  Counts& counts = w.counts[number_];
+  std::vector<uint32_t>& block = w.block;
+  block.resize(stride_ / kBlock);
+  for (uint32_t b = 0; b < block.size(); b++) block[b] = b;
+  w.gradient.resize(std::max(w.gradient.size(), kRowsAtOnce * stride_));
+  for (uint32_t from = own.from; from < own.to; from += kRowsAtOnce) {
+    const uint32_t n = std::min(kRowsAtOnce, own.to - from);
+    std::fill_n(w.gradient.data(), n * stride_, 0.f);
+    active().multiply({pool.z.data() + from * pool.columns, pool.columns}, n, {pool.input.data(), stride_},
+                      pool.n_examples, static_cast<uint32_t>(stride_), w.gradient.data(), stride_);
+    counts.update += uint64_t{n} * pool.n_examples * stride_;
+    for (uint32_t r = 0; r < n; r++) {
+      const uint32_t i = pool.id[from + r];
+      const float* g = w.gradient.data() + r * stride_;
+      float norm2 = 0.f;
+      if (rate.kind == Optimizer::kRowAdagrad) norm2 = active().dot(g, g, stride_), counts.update += stride_;
+      const float factor = row_factor(i, norm2 / static_cast<float>(n_columns_), rate);
+      step_row(i, factor, factor, {nullptr, nullptr, 0, g, block.data(), static_cast<uint32_t>(block.size())}, rate,
+               counts);
+      if (LshIndex* index = selector_->index()) index->mark(i);
+    }
+  }
+}
+
+}  // namespace hashgrad

@@ -1,0 +1,47 @@
+// What a batch makes of a pooled output layer: the neurons that any of its examples keeps, evaluated and trained for
+// all of them, as products of small dense matrices. An example then has the hard negatives of all others besides its
+// own. Examples lie side by side in columns, so that sixteen of them go through the loss at once.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "memory.h"
+#include "random.h"
+
+namespace hashgrad {
+
+struct Pool {
+  std::vector<uint32_t> id;  // ascending
+  uint32_t n_examples = 0;
+  size_t columns = 0;          // n_examples in whole blocks
+  std::vector<float> input;    // n_examples x stride: [x; 1]
+  std::vector<float> turned;   // n_inputs x columns: the same turned round
+  std::vector<float> z;        // id.size() x columns: w.x + b, and then d loss / dz
+  std::vector<float> towards;  // n_examples x stride: d loss / d input
+
+  // The union of the examples' neurons, filled up at random to `least` of n.
+  template <class Ids>
+  void unite(uint32_t n, size_t least, Random&& random, const Ids& ids) {
+    taken_.resize(std::max<size_t>(taken_.size(), n));
+    for (const uint32_t i : id) taken_[i] = 0;  // of the last batch
+    id.clear();
+    const auto take = [&](uint32_t i) {
+      if (!taken_[i]) taken_[i] = 1, id.push_back(i);
+    };
+    for (size_t e = 0; e < n_examples; e++)
+      for (const uint32_t i : ids(e)) take(i);
+    while (id.size() < std::min<size_t>(least, n)) take(random.below(n));
+    std::sort(id.begin(), id.end());
+  }
+
+  size_t position(uint32_t neuron) const {
+    return static_cast<size_t>(std::lower_bound(id.begin(), id.end(), neuron) - id.begin());
+  }
+
+ private:
+  std::vector<uint8_t> taken_;  // per neuron of the layer: is it in `id`?
+};
+
+}  // namespace hashgrad
