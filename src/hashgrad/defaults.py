@@ -139,6 +139,11 @@ PARAMETERS: dict[str, Parameter] = {
         "Examples whose label has this probability already are not learned from, and rest when "
         "their turn comes next; None = all are learned from.",
     ),
+    "prior": Parameter(
+        False,
+        Flag(),
+        "Begin with output biases that give each label its frequency.",
+    ),
     "batch_size": Parameter(
         1, _COUNT, "1 = asynchronous, lock-free threads; more = synchronous batches."
     ),

@@ -41,6 +41,22 @@ class Targets:
         assert self.labels is not None
         return _core.Targets.labels(self.indptr, self.labels, self.n_outputs)
 
+    def prior(self, loss: str) -> Floats:
+        """The o output biases that are best where nothing is known of the inputs.
+
+        Softmax: `log p` of each label; logistic: its log-odds; squared: the mean. Every label
+        counts half a row more than it has, so that one without rows is not ruled out.
+
+        >>> as_targets([0, 0, 0, 1], "softmax", 2).prior("softmax").round(2)
+        array([-0.36, -1.2 ], dtype=float32)
+        """
+        if self.values is not None:
+            return np.asarray(self.values.mean(axis=0), dtype=np.float32)
+        assert self.labels is not None
+        counts = np.bincount(self.labels, minlength=self.n_outputs) + 0.5
+        p = counts / (counts.sum() if loss == "softmax" else self.n_rows + 1)
+        return np.asarray(np.log(p if loss == "softmax" else p / (1 - p)), dtype=np.float32)
+
     def take(self, rows: NDArray[Any]) -> Targets:
         """A copy of some rows, in the given order."""
         if self.values is not None:

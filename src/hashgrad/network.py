@@ -32,6 +32,9 @@ class Network(Predicts):
             saves much of the work after the first epoch, and seldom costs accuracy; None learns
             from all. The loss is the mean over those that did not rest (None if all did);
             `partial_fit` lets nobody rest.
+        prior: begin with output biases that give each label its frequency among the training rows
+            (squared loss: the mean), so that rare labels need not be unlearned one by one. Set
+            when training begins.
         batch_size: 1 trains asynchronously, each thread on one example at a time, without locks;
             more trains in synchronous batches, with the same result for any number of threads.
         threads: number of threads; 0 is all cores.
@@ -78,6 +81,7 @@ class Network(Predicts):
         schedule: Schedule | str = Cosine(),  # noqa: B008 - frozen
         l2: float = default("l2"),
         known: float | None = default("known"),
+        prior: bool = default("prior"),
         batch_size: int = default("batch_size"),
         threads: int = default("threads"),
         seed: int = default("seed"),
@@ -91,6 +95,7 @@ class Network(Predicts):
         self.known: float | None = check("known", known)
         if self.known is not None and self.loss != "softmax":
             raise ValueError(f"known needs loss='softmax', got known={known!r}, loss={loss!r}")
+        self.prior: bool = check("prior", prior)
         self.batch_size: int = check("batch_size", batch_size)
         if self.batch_size == 1 and specification.is_pooled(self.layers[-1]):
             raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
@@ -261,7 +266,10 @@ class Network(Predicts):
     def __repr__(self) -> str:
         lines = [f"Network({self.n_inputs}, ["]
         lines += [f"    {layer!r}," for layer in self.layers]
-        words = ("loss", "optimizer", "schedule", "l2", "known", "batch_size", "threads", "seed")
+        words = [
+            *("loss", "optimizer", "schedule", "l2", "known", "prior"),
+            *("batch_size", "threads", "seed"),
+        ]
         settings = ", ".join(f"{word}={getattr(self, word)!r}" for word in words)
         return "\n".join([*lines, f"], {settings})"])
 
@@ -290,6 +298,7 @@ class Network(Predicts):
             loss=self.loss,
             l2=self.l2,
             known=self.known,
+            prior=self.prior,
             batch_size=self.batch_size,
             seed=self.seed,
         )

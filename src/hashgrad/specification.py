@@ -16,7 +16,7 @@ from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Cosine, Exponential, Linear, Schedule, Step
 from .selectors import LSH, Adaptive
 
-_NUMBERS = ("n_inputs", "loss", "l2", "known", "batch_size", "seed")
+_NUMBERS = ("n_inputs", "loss", "l2", "known", "prior", "batch_size", "seed")
 
 
 def checked_layers(layers: Any) -> tuple[Dense, ...]:

@@ -186,6 +186,10 @@ def chunks(
     hashed = any(way["code"] != "none" for way in core.arrangement())
     if core.step == 0 and not network._ways and not (hashed and core.built):
         plan(network, batch, sample)
+    if core.step == 0 and network.prior:
+        core.tensors()[f"layers.{len(network.layers) - 1}.bias"][...] = job.targets.take(
+            job.rows
+        ).prior(network.loss)
     if not core.built:
         core.build(batch, sample, network._n_threads)
     batch_size = network.batch_size if network.batch_size > 1 else 0  # 0: asynchronous

@@ -28,10 +28,10 @@ from .saving import save
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
     "hidden", "activation", "loss", "selector", "fraction", "optimizer", "rate", "momentum",
-    "schedule", "warmup", "every", "factor", "floor", "l2", "known",
+    "schedule", "warmup", "every", "factor", "floor", "l2", "known", "prior",
     "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
-    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every",
+    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "fill",
 )  # fmt: skip
 
 
@@ -111,6 +111,7 @@ def train(
     floor: Annotated[float | None, option("floor", TRAINING)] = None,
     l2: Annotated[float | None, option("l2", TRAINING)] = None,
     known: Annotated[float | None, option("known", TRAINING)] = None,
+    prior: Annotated[bool | None, option("prior", TRAINING)] = None,
     validation: Annotated[float | None, option("validation", TRAINING)] = None,
     early_stopping: Annotated[int | None, option("early_stopping", TRAINING)] = None,
     class_weight: Annotated[
@@ -137,6 +138,11 @@ def train(
     rehash: Annotated[str | None, option("rehash", HASHING)] = None,
     rehash_every: Annotated[int | None, option("rehash_every", HASHING)] = None,
     rebuild_every: Annotated[int | None, option("rebuild_every", HASHING)] = None,
+    pooled: Annotated[
+        bool | None,
+        option("pooled", HASHING, more="Needs --active with a share for the output layer."),
+    ] = None,
+    fill: Annotated[int | None, option("fill", HASHING)] = None,
 ) -> None:
     """Train a network on a data set, and show its accuracy and what it cost.
 
@@ -201,7 +207,7 @@ class _Plan:
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.task = TASKS.get(given(params, "loss").get("loss", ""))
         self.params = params
-        self.settings = given(params, "l2", "known", "batch_size", "seed")
+        self.settings = given(params, "l2", "known", "prior", "batch_size", "seed")
         self.settings["optimizer"] = member(
             OPTIMIZERS,
             "--optimizer",
