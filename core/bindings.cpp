@@ -171,6 +171,7 @@ nb::dict tensors(nb::handle self) {
     put(d, at + "lsh.mixing", self, index->family().mixing(), {coordinates, width});
     put(d, at + "lsh.balance", self, index->family().balance(), {coordinates});
     put(d, at + "lsh.coordinate", self, index->coordinate(), {n, coordinates});
+    put(d, at + "lsh.centre", self, index->centre(), {index->centre().size()});
     put(d, at + "lsh.mean", self, index->family().mean(), {m});
     put(d, at + "lsh.sketch", self, index->sketch(), {n, width});
     put(d, at + "lsh.norm2", self, index->norm2(), {n});

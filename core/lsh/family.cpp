@@ -118,12 +118,15 @@ uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation) {
   return cost;
 }
 
-uint64_t HashFamily::rebalance(const Array<float>& coordinate, uint32_t n) {
+uint64_t HashFamily::rebalance(const Array<float>& coordinate, uint32_t n, bool centred) {
   if (!n_coordinates_) return 0;
   for (uint32_t r = 0; r < rank_; r++) {
-    double square = 0;
-    for (size_t i = 0; i < n; i++)
-      square += double{coordinate[i * n_coordinates_ + r]} * coordinate[i * n_coordinates_ + r] / n;
+    double square = 0, mean = 0;
+    for (size_t i = 0; i < n; i++) {
+      const double c = double{coordinate[i * n_coordinates_ + r]};
+      square += c * c / n, mean += c / n;
+    }
+    if (centred) square -= mean * mean;
     const bool known = query_square_[r] > 0.f && square > 0;
     balance_[r] = known ? std::clamp(static_cast<float>(std::pow(query_square_[r] / square, 0.25)), 1e-3f, 1e3f) : 1.f;
   }

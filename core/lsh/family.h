@@ -62,7 +62,8 @@ class HashFamily {
 
   // Subspace only: balances for neurons with these coordinates (n x n_coordinates). Returns the multiplications it
   // took.
-  uint64_t rebalance(const Array<float>& coordinate, uint32_t n);
+  // `centred`: by their spread around their mean.
+  uint64_t rebalance(const Array<float>& coordinate, uint32_t n, bool centred);
 
   // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused
   // without a transform). Not for bytes, for which Kernels::quantize does it.

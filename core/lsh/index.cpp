@@ -36,6 +36,7 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     norm_ = Array<float>(n_neurons);
     signature_ = Array<uint64_t>(size_t{n_neurons} * family_.words());
   }
+  if (spec.pooled && family_.n_coordinates()) centre_ = Array<float>(family_.width() + family_.n_coordinates());
   if (family_.spec().lookup == Lookup::kTables) tables_.emplace(n_neurons, spec.bits, spec.tables);
 }
 
@@ -69,17 +70,52 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
   team.each(n_neurons_, 16, [&](int, size_t i) {
     family_.project_neuron(w.row(static_cast<uint32_t>(i)), coordinates(i), &sketch_[i * width], tail[i]);
   });
-  cost += family_.rebalance(all, n_neurons_);
+  cost += family_.rebalance(all, n_neurons_, !centre_.empty());
   team.each(n_neurons_, 16, [&](int, size_t i) {
     float norm2;
     family_.finish_neuron(w.row(static_cast<uint32_t>(i)), tail[i], coordinates(i), &sketch_[i * width], norm2);
     if (!family_.bytes()) norm2_[i] = norm2, tail_[i] = tail[i];
   });
+  if (!centre_.empty()) {
+    find_centre(all, team);
+    team.each(n_neurons_, 16, [&](int, size_t i) {
+      float norm2;
+      take_centre(&sketch_[i * width], coordinates(i), norm2);
+      if (!family_.bytes()) norm2_[i] = norm2;
+    });
+  }
   set_scale(family_.bytes() ? largest_projection() : std::sqrt(*std::max_element(norm2_.begin(), norm2_.end())));
   encode_all(team);
   refill_tables();
   dirty_.fill(0);
   return cost + n_neurons_ * (family_.sketch_cost() + family_.encode_cost());
+}
+
+// Sums of parts of the neurons, which do not depend on the team's size.
+void LshIndex::find_centre(const Array<float>& coordinate, Team& team) {
+  constexpr size_t kParts = 64;
+  const size_t width = family_.width(), n = family_.n_coordinates(), both = width + n;
+  std::vector<double> total(kParts * both);
+  team.each(kParts, 1, [&](int, size_t part) {
+    double* sum = &total[part * both];
+    for (size_t i = n_neurons_ * part / kParts; i < n_neurons_ * (part + 1) / kParts; i++) {
+      for (size_t j = 0; j < width; j++) sum[j] += double{sketch_[i * width + j]};
+      for (size_t j = 0; j < n; j++) sum[width + j] += double{coordinate[i * n + j]};
+    }
+  });
+  for (size_t j = 0; j < both; j++) {
+    double sum = 0;
+    for (size_t part = 0; part < kParts; part++) sum += total[part * both + j];
+    centre_[j] = static_cast<float>(sum / n_neurons_);
+  }
+}
+
+void LshIndex::take_centre(float* sketch, float* coordinate, float& norm2) const {
+  if (centre_.empty()) return;
+  const size_t width = family_.width(), n = family_.n_coordinates();
+  active().axpy(sketch, -1.f, centre_.data(), width);
+  active().axpy(coordinate, -1.f, centre_.data() + width, n);
+  norm2 = active().dot(coordinate, coordinate, n);
 }
 
 void LshIndex::refill_tables() {
@@ -159,6 +195,7 @@ uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
     float norm2, tail;
     family_.project_neuron(w.row(i), coordinate, &sketch_[i * width], tail);
     family_.finish_neuron(w.row(i), tail, coordinate, &sketch_[i * width], norm2);
+    take_centre(&sketch_[i * width], coordinate, norm2);
     if (!family_.bytes()) norm2_[i] = norm2, tail_[i] = tail;
     encode(i, scratch[static_cast<size_t>(member)]);
     dirty_[i] = 0;
@@ -180,6 +217,7 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
     float tail, norm2;
     family_.project_neuron(w.row(i), coordinate.data(), sketch.data(), tail);
     family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
+    take_centre(sketch.data(), coordinate.data(), norm2);
     if (family_.bytes()) {
       quantize(sketch.data(), anew.data(), kBlock);
       const uint8_t* stored = code(i);

@@ -68,6 +68,9 @@ class LshIndex {
   void mark(uint32_t neuron) { dirty_[neuron] = 1; }
   uint64_t rehash_marked(const Weights& w, Team& team);
 
+  // Neurons are hashed less their mean as it was at the last rebuild: that takes the same from all inner products with a
+  // query, and ranks none before another, but their hashes no longer all say what the neurons have in common.
+  Array<float>& centre() { return centre_; }
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
 
   void refill_tables();     // from signatures, in the neurons' order
@@ -106,6 +109,8 @@ class LshIndex {
   }
   void quantize(const float* sketch, uint8_t* code, size_t step) const;
   void encode(uint32_t i, LookupScratch& scratch);
+  void find_centre(const Array<float>& coordinate, Team& team);
+  void take_centre(float* sketch, float* coordinate, float& norm2) const;
   void set_scale(float scale);
   void encode_all(Team& team);
   void collect(const Query& q, LookupScratch& scratch) const;
@@ -118,6 +123,7 @@ class LshIndex {
   Array<float> coordinate_;  // bits: n_neurons x n_coordinates: v in the subspace, if there is one
   Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
   Array<float> norm_;        // its root, as a scan of bits reads it
+  Array<float> centre_;      // pooled, in a subspace: the mean sketch, and the mean coordinates
   Array<float> tail_;        // bits: b + w.mean, the last coordinate of v
   Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch
   std::vector<float> cosine_;  // per Hamming distance: cos(angle); falling, where a transform has made angles tell all

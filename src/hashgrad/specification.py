@@ -233,6 +233,8 @@ def _hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[
     }
     if lsh.projection == "subspace":
         shapes |= {"mixing": (coordinates, width), "balance": (coordinates,)}
+        if lsh.pooled:
+            shapes["centre"] = (width + coordinates,)
     if code == "bits":
         shapes |= {"norm2": (n,), "tail": (n,)}
         if lsh.projection == "subspace":
