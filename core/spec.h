@@ -137,7 +137,7 @@ struct LshSpec {
     if (s.lookup == Lookup::kAuto)
       s.lookup = n_neurons <= kScanLimit && s.ranking == Ranking::kSignature ? Lookup::kScan : Lookup::kTables;
     if (s.code == Code::kAuto) s.code = s.can_be_bytes() ? Code::kBytes : Code::kBits;
-    if (s.candidates == 0.f) s.candidates = s.code == Code::kBytes ? 1.5f : 4.f;
+    if (s.candidates == 0.f) s.candidates = s.pooled ? 20.f : s.code == Code::kBytes ? 1.5f : 4.f;
     return s;
   }
 };

@@ -107,10 +107,19 @@ def test_a_narrow_layer_is_not_worth_hashing() -> None:
     assert way in (BY_NEURON, BY_INPUT)
 
 
-def test_an_optimizer_that_needs_more_than_a_product_for_a_weight_favours_rows_of_neurons() -> None:
-    assert chosen(Dense(10), first=WORDS, optimizer=SGD()) == [BY_INPUT]
-    assert chosen(Dense(10), first=WORDS, optimizer=Adam()) == [BY_NEURON]
-    assert chosen(Dense(10), first=WORDS, l2=0.1) == [BY_NEURON]
+def test_an_optimizer_with_state_moves_whole_rows_of_inputs_but_only_rows_of_chosen_neurons() -> (
+    None
+):
+    few, hidden = Dense(1000, active=LSH(0.05)), Inputs.spread(1000, 50)
+    assert chosen(few, first=hidden, optimizer=SGD()) == [BY_INPUT]
+    assert chosen(few, first=hidden, optimizer=Adam()) == [SCAN]
+    assert chosen(few, first=hidden, l2=0.1) == [SCAN]
+    assert chosen(Dense(256), first=WORDS, optimizer=Adam()) == [BY_INPUT]
+
+
+def test_outputs_that_are_pooled_are_always_hashed() -> None:
+    tiny = Dense(20, active=LSH(0.1, pooled=True))
+    assert chosen(tiny, first=IMAGES) in ([SCAN], [TABLES])
 
 
 def test_a_layer_is_planned_for_what_the_one_below_hands_on() -> None:

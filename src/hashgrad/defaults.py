@@ -77,7 +77,7 @@ PARAMETERS: dict[str, Parameter] = {
         None,
         Interval(1, 10000, optional=True),
         "Candidates evaluated exactly, in multiples of the number kept; None = 1.5 where codes are "
-        "bytes, 4 where they are bits.",
+        "bytes, 4 where they are bits, 20 where outputs are pooled.",
     ),
     "rehash": Parameter(
         "auto",

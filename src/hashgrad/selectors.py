@@ -144,7 +144,8 @@ class LSH(Selector):
         ranking: candidates by `"signature"` (the angle that all bits together tell; without a
             transform times the neuron's length) or by `"collisions"` (buckets shared).
         candidates: candidates evaluated exactly, in multiples of `k`, at least 1; None is 1.5 where
-            codes are bytes, 4 where they are bits.
+            codes are bytes, 4 where they are bits, and 20 where outputs are pooled (in prediction
+            alone: training evaluates what goes into the pool).
         rehash: `"incremental"` moves a touched neuron after every update, `"rows"` re-hashes
             the touched ones on a schedule, `"auto"` takes the first where the optimizer allows.
         rehash_every: examples between those re-hashes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,10 +12,15 @@ import numpy as np
 
 import hashgrad
 from hashgrad import datasets
-from hashgrad.datasets import Dataset
+from hashgrad.datasets import Dataset, Weighting
 
 LOSSES = {"classification": "softmax", "multilabel": "logistic", "regression": "squared"}
 TASKS = {loss: task for task, loss in LOSSES.items()}
+
+
+def losses_of(task: str) -> tuple[str, ...]:
+    """The losses that go with a task, the usual one first."""
+    return (LOSSES[task], "softmax") if task == "multilabel" else (LOSSES[task],)
 
 
 def load_data(
@@ -42,7 +48,7 @@ def load_data(
         with contextlib.suppress(ValueError):
             settings["test"] = float(test)
     if network is not None:
-        task = TASKS[network.loss]
+        task = network.extra.get("task", TASKS[network.loss])
         settings["n_features"] = network.n_inputs
     if source not in datasets.names():
         settings["task"] = task
@@ -63,7 +69,21 @@ def load_data(
             f"{data.name} must have at most the model's {network.n_outputs} outputs, "
             f"got {data.n_outputs}"
         )
-    return data
+    return data if network is None else weighted(data, weighting_of(network))
+
+
+def weighting_of(network: hashgrad.Network) -> Weighting | None:
+    """The weighting that a model was trained with; None if its rows were taken as they are."""
+    kept = network.extra.get("weighting")
+    return None if kept is None else Weighting.from_dict(kept)
+
+
+def weighted(data: Dataset, weighting: Weighting | None) -> Dataset:
+    """The set with its rows weighted."""
+    if weighting is None:
+        return data
+    test = None if data.x_test is None else weighting.apply(data.x_test)
+    return replace(data, x_train=weighting.apply(data.x_train), x_test=test)
 
 
 def judged(data: Dataset) -> tuple[Any, Any]:
@@ -78,7 +98,9 @@ def load_rows(source: str, network: hashgrad.Network) -> Any:
     if Path(source).suffix != ".npy":
         return judged(load_data(source, network=network))[0]
     try:
-        return np.load(source, allow_pickle=False)
+        rows = np.load(source, allow_pickle=False)
+        weighting = weighting_of(network)
+        return rows if weighting is None else weighting.apply(rows)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{source}: not a whole .npy file of numbers") from error
 
@@ -90,7 +112,7 @@ def outcome(network: hashgrad.Network, x: Any, y: Any, exact: bool = False) -> d
 
 def widened(network: hashgrad.Network, y: Any) -> Any:
     """An indicator matrix as wide as the network: a file may lack the last labels."""
-    if network.loss != "logistic" or y.shape[1] == network.n_outputs:
+    if len(y.shape) == 1 or y.shape[1] == network.n_outputs or network.loss == "squared":
         return y
     y = y.copy()
     y.resize((y.shape[0], network.n_outputs))

@@ -156,6 +156,55 @@ def numbers(option: str, text: str, kind: type) -> list[Any]:
         raise ValueError(f"{option} must be {rule} with commas between, got {text!r}") from None
 
 
+def preset(params: Mapping[str, Any], name: str) -> Any:
+    """What the task sets where the user says nothing; None if nothing."""
+    return MANY_LABELS.get(name) if params["task"] == "multilabel" else None
+
+
+def preset_words() -> str:
+    """What `--task multilabel` sets, as `--help` says it."""
+    words = [
+        f"{flag(name)} {value}"
+        for name, value in MANY_LABELS.items()
+        if not isinstance(value, bool)
+    ]
+    return f"{', '.join(words)}, {OUTPUTS_KEPT} outputs kept."
+
+
+SELECTING = (
+    "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center", "lookup",
+    "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
+    "fill",
+)  # fmt: skip
+
+# What `--task multilabel` takes where the user says nothing: outputs are chosen, not neurons of
+# hidden layers, and a batch shares those it has found.
+OUTPUTS_KEPT = 4
+MANY_LABELS = {
+    "hidden": "256", "optimizer": "adam", "rate": 0.006, "batch_size": 48, "prior": True,
+    "rank": 64, "bits": 8, "tables": 64, "code": "bits", "lookup": "scan", "pooled": True,
+}  # fmt: skip
+
+
+def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> list[Dense]:
+    word = SELECTOR if params["selector"] is None else params["selector"]
+    settings = given(params, *SELECTING)
+    if word == LSH.word:
+        settings = {k: v for k, v in MANY_LABELS.items() if k in SELECTING} | settings
+        settings["fraction"] = min(1.0, OUTPUTS_KEPT / n_outputs)
+    if params["fraction"] is not None and word != All.word:
+        listed = numbers("--active", params["fraction"], float)
+        if len(listed) != 1:
+            raise ValueError(
+                "--active must have one value with --task multilabel, the share of the outputs, "
+                f"got {params['fraction']!r}"
+            )
+        settings["fraction"] = check("fraction", listed[0], argument="--active")
+    activation = given(params, "activation").get("activation")
+    hidden = [Dense(size, activation=activation) for size in sizes]
+    return [*hidden, Dense(n_outputs, active=member(SELECTORS, "--selector", word, settings))]
+
+
 def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     """The layers that the options describe; the last one has `n_outputs` neurons.
 
@@ -165,16 +214,12 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     """
     sizes = [
         check("n", size, argument="--hidden")
-        for size in numbers(
-            "--hidden", HIDDEN if params["hidden"] is None else params["hidden"], int
-        )
+        for size in numbers("--hidden", params["hidden"] or preset(params, "hidden") or HIDDEN, int)
     ]
+    if params["task"] == "multilabel":
+        return _for_labels(params, sizes, n_outputs)
     word = SELECTOR if params["selector"] is None else params["selector"]
-    settings = given(
-        params, "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center",
-        "lookup", "code", "probes", "ranking", "candidates", "rehash", "rehash_every",
-        "rebuild_every",
-    )  # fmt: skip
+    settings = given(params, *SELECTING)
     shares: list[dict[str, Any]] = [{}]
     if params["fraction"] is not None:
         listed = numbers("--active", params["fraction"], float)

@@ -11,14 +11,15 @@ import typer
 import hashgrad
 from hashgrad import Network, _core
 from hashgrad.checks import one_of
-from hashgrad.datasets import Dataset
+from hashgrad.datasets import Dataset, Weighting
+from hashgrad.datasets.weighting import WEIGHTINGS
 from hashgrad.defaults import check, default
 from hashgrad.optimizers import OPTIMIZERS
 from hashgrad.progress import default_progress
 from hashgrad.schedules import SCHEDULES
 
 from . import options
-from .loading import LOSSES, TASKS, load_data, widened
+from .loading import LOSSES, TASKS, load_data, losses_of, weighted, weighting_of, widened
 from .machine import crowding
 from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
 from .output import check_replaceable, check_writable, console, write_json
@@ -27,8 +28,8 @@ from .saving import save
 
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
-    "hidden", "activation", "loss", "selector", "fraction", "optimizer", "rate", "momentum",
-    "schedule", "warmup", "every", "factor", "floor", "l2", "known", "prior",
+    "hidden", "activation", "loss", "task", "weighting", "selector", "fraction", "optimizer",
+    "rate", "momentum", "schedule", "warmup", "every", "factor", "floor", "l2", "known", "prior",
     "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
     "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "fill",
@@ -85,6 +86,26 @@ def train(
     ] = None,
     activation: Annotated[str | None, option("activation", NETWORK, default="relu")] = None,
     loss: Annotated[str | None, option("loss", NETWORK, default="what the data ask for")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What the targets mean; read off the data by default. multilabel also chooses "
+            "outputs instead of hidden neurons, with settings of its own: "
+            + options.preset_words(),
+            metavar="[classification|multilabel|regression]",
+            show_default=False,
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    weighting: Annotated[
+        str | None,
+        typer.Option(
+            help="Weigh counts, and scale rows to length 1; kept with the model.",
+            metavar="[tfidf|log|none]",
+            show_default="rows as they are",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     selector: Annotated[str | None, option("active", SELECTION, default=options.SELECTOR)] = None,
     fraction: Annotated[
         str | None,
@@ -161,11 +182,14 @@ def train(
     if resume is None:
         plan = _Plan(params)
         dataset = load_data(data, test, task=plan.task)
+        weights = Weighting.fitted(weighting, dataset.x_train) if weighting else None
+        dataset = weighted(dataset, weights)
         network = plan.network(dataset, n_threads)
     else:
         _refuse_settled(params)
         network = hashgrad.load(resume, threads=n_threads)
         dataset = load_data(data, test, network=network)
+        weights = weighting_of(network)
         fitting = {**network.extra.get("fit", {}), **fitting}
     fitting.setdefault("epochs", default("epochs"))
     if network.epochs >= fitting["epochs"]:
@@ -173,7 +197,7 @@ def train(
             f"--epochs must be above the {network.epochs} that the model has behind it "
             f"(they count from its birth), got {fitting['epochs']}"
         )
-    network.extra = _notes(dataset, fitting)
+    network.extra = _notes(dataset, fitting, weights)
     people.print(f"{dataset!r}\n{shape(network)}")
     resumed_from = None if resume is None else network.epochs
     examples_before = network.report().to_dict()["examples"]
@@ -205,14 +229,31 @@ class _Plan:
     """The network that the options ask for, checked before any data are read."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        self.task = TASKS.get(given(params, "loss").get("loss", ""))
+        if params["task"] not in (None, *LOSSES):
+            raise one_of("--task", params["task"], list(LOSSES))
+        if params["weighting"] is not None and params["weighting"] not in WEIGHTINGS:
+            raise one_of("--weighting", params["weighting"], WEIGHTINGS)
+        loss = given(params, "loss").get("loss")
+        self.task = params["task"] or TASKS.get(loss or "")
+        self.loss = loss or LOSSES.get(self.task or "")
+        if self.loss and self.task and self.loss not in losses_of(self.task):
+            allowed = " or ".join(losses_of(self.task))
+            raise ValueError(f"--loss must be {allowed} with --task {self.task}, got {loss!r}")
         self.params = params
-        self.settings = given(params, "l2", "known", "prior", "batch_size", "seed")
+        names = ("l2", "known", "prior", "batch_size", "seed")
+        presets = {name: options.preset(params, name) for name in names}
+        self.settings = {
+            **{name: value for name, value in presets.items() if value is not None},
+            **given(params, *names),
+        }
+        stepping = given(params, "rate", "momentum")
+        if params["optimizer"] is None and options.preset(params, "rate"):
+            stepping.setdefault("rate", options.preset(params, "rate"))
         self.settings["optimizer"] = member(
             OPTIMIZERS,
             "--optimizer",
             _chosen(params, "optimizer"),
-            given(params, "rate", "momentum"),
+            stepping,
         )
         self.settings["schedule"] = member(
             SCHEDULES,
@@ -227,14 +268,14 @@ class _Plan:
         return Network(
             data.n_features,
             options.layers(self.params, data.n_outputs),
-            loss=LOSSES[data.task],
+            loss=self.loss or LOSSES[data.task],
             threads=threads,
             **self.settings,
         )
 
 
 def _chosen(params: Mapping[str, Any], name: str) -> str:
-    return str(default(name) if params[name] is None else params[name])
+    return str(params[name] or options.preset(params, name) or default(name))
 
 
 def _fitting(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,10 +302,11 @@ def _refuse_settled(params: Mapping[str, Any]) -> None:
             )
 
 
-def _notes(data: Dataset, fitting: Mapping[str, Any]) -> dict[str, Any]:
+def _notes(data: Dataset, fitting: Mapping[str, Any], weights: Weighting | None) -> dict[str, Any]:
     """What the model file should know of its data, beside what the network itself says."""
     classes = None if data.classes is None else data.classes.tolist()
-    return {"data": data.name, "task": data.task, "classes": classes, "fit": dict(fitting)}
+    notes = {"data": data.name, "task": data.task, "classes": classes, "fit": dict(fitting)}
+    return notes if weights is None else {**notes, "weighting": weights.to_dict()}
 
 
 def _fit(network: Network, data: Dataset, fitting: Mapping[str, Any], quiet: bool) -> None:

@@ -14,11 +14,13 @@ from .norb import read_norb_folder, read_norb_matrix
 from .npz import read_npz
 from .rectangles import make_rectangles, make_rectangles_image
 from .svmlight import read_svmlight
+from .weighting import Weighting
 from .xc import read_xc
 
 __all__ = [
     "Dataset",
     "Mnist8m",
+    "Weighting",
     "is_convex",
     "load",
     "make_convex",

@@ -40,8 +40,8 @@ def load(
 
     Names: `mnist`, `fashion-mnist` (from `$HASHGRAD_DATA/<name>/`, the user's cache, or downloaded
     into it), `mnist8m` (the digits of `mnist` deformed, by the seed), `digits`, `convex`,
-    `rectangles`, `rectangles-image` (generated from the seed), `norb`, `bibtex`, `delicious` (from
-    `$HASHGRAD_DATA/<name>/` or the cache).
+    `rectangles`, `rectangles-image` (generated from the seed), `norb`, `bibtex`, `delicious`,
+    `eurlex57k` (from `$HASHGRAD_DATA/<name>/` or the cache).
 
     Files: `.npz` with x_train, y_train, x_test, y_test or with X, y; `.svm`, `.svmlight`,
     `.libsvm`, `.txt` in svmlight format, or `.txt` in the format of the Extreme Classification
