@@ -46,12 +46,14 @@ void Layer::cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) co
 
 void Layer::learn_columns(const Member& me, const Group& group, const Incidence& inputs, const Rate* rate, Worker& w) {
   const Range parts{first_part(me), last_part(me)};
+  const bool at_once = !rate || plain(*rate);
+  if (at_once && parts.from == parts.to) return;
   const auto n = static_cast<uint32_t>(group.size());
   for (uint32_t e = 0; e < n; e++) cut_parts(parts, e, group, w);
   const auto all = [&](uint32_t e) { return group[e].input_of(number_).n; };
   const bool towards = number_ > 0;
   if (!rate && !towards) return;
-  if (!rate || plain(*rate)) {
+  if (at_once) {
     for (uint32_t e = 0; e < n; e++) run_columns(parts, e, 0, all(e), towards, rate, group, w);
     if (rate && towards && n > 1) take_back_steps(parts, group, inputs, *rate, w);
     return;

@@ -85,7 +85,7 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
     active().softmax(z, columns, n, top, total);
   else
     active().logistic(z, columns, n, total);
-  for (uint32_t i = 0; output_weights && i < n; i++)
+  for (uint32_t i = 0; output_weights && loss != Loss::kSoftmax && i < n; i++)
     for (size_t e = 0; e < kBlock; e++) z[i * columns + e] *= output_weights[pool.id[i]];
   for (size_t e = 0; e < examples.size(); e++) {
     Example& example = *examples[e];
@@ -97,7 +97,7 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
     const float all = softmax ? std::log(total[e]) + top[e] : output_weights ? wrong[e] : total[e];
     const bool none = softmax && labels.empty();
     example.loss = none ? 0.f * all : weight * (all - right[e]);
-    example.learns = !(example.loss <= known * weight);
+    example.learns = known < 0.f || !(example.loss <= known * weight);
     factor[e] = none || !example.learns ? 0.f : weight * scale;
   }
   for (uint32_t i = 0; i < n; i++)

@@ -21,7 +21,7 @@ float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets
                      float scale, const float* output_weights, std::vector<float>& delta);
 
 // The same for up to sixteen examples of a pool, from column `from` on: z becomes delta, 0 for examples whose loss is at
-// most `known` times their weight: those do not learn.
+// most `known` times their weight (-1: none), which do not learn.
 void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
                          const float* example_weights, float scale, const float* output_weights, float known);
 

@@ -35,6 +35,8 @@ Network::Network(uint32_t n_inputs, const std::vector<LayerSpec>& specs, Loss lo
       optimizer_(optimizer),
       seed_(seed),
       staleness_(specs.size()) {
+  if (specs.back().pools() && loss == Loss::kSquared)
+    throw std::invalid_argument("loss must be 'softmax' or 'logistic' where outputs are pooled, got 'squared'");
   for (const LayerSpec& spec : specs)
     if (spec.selector == Selection::kLsh) {
       rebuild_every_ = has_lsh_ ? std::min(rebuild_every_, spec.lsh.rebuild_every) : spec.lsh.rebuild_every;

@@ -30,7 +30,7 @@ struct TrainingJob {
   float known = 1.f;           // an example whose label has this probability (softmax) is not learned from; 1: none
   uint8_t* resting = nullptr;  // per row: 1 where it was known, and is left out when its turn comes next
 
-  float known_loss() const { return known < 1.f ? -std::log(known) : -1.f; }  // no loss is below zero
+  float known_loss() const { return known < 1.f ? -std::log(known) : -1.f; }  // -1: no example is known
   bool rests(uint32_t row) const { return resting && resting[row]; }
   void rested(uint32_t row) const { resting[row] = 0; }
   void note(const Example& example) const {

@@ -162,7 +162,8 @@ float Network::loss_of(Example& example, const TrainingJob& job, float scale) co
   Passage& last = example.passages.back();
   example.loss =
       loss_and_delta(loss_, last.active, *job.targets, example.row, weight, scale, job.output_weights, last.delta);
-  example.learns = !(example.loss <= job.known_loss() * weight);
+  const float known = job.known_loss();
+  example.learns = known < 0.f || !(example.loss <= known * weight);
   return example.loss;
 }
 

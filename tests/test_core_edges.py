@@ -76,6 +76,17 @@ def test_counts_of_row_adagrad_do_not_depend_on_threads(known: float) -> None:
     assert ledgers[0] == ledgers[1] == ledgers[2]
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_counts_do_not_depend_on_threads_that_have_no_part_of_a_layer(name: str) -> None:
+    layers = [twin.layer(64, "relu", layout="input") for _ in range(2)] + [twin.layer(4)]
+    ledgers = []
+    for threads in (1, 3, 7):
+        net = _core.Network(X.shape[1], layers, "softmax", twin.optimizer(name), 0)
+        twin.train(net, twin.dense(X), Y, range(17), batch_size=8, threads=threads)
+        ledgers.append(net.ledger())
+    assert ledgers[0] == ledgers[1] == ledgers[2]
+
+
 def test_a_way_that_is_refused_leaves_the_layer_as_it_was() -> None:
     net = network(selector="lsh", name="sgd", build=False)
     before, weight = net.arrangement(), net.tensors()["layers.0.weight"].copy()

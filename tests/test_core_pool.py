@@ -105,6 +105,8 @@ def step(net: Any, rules: Any, W: Any, rows: Any, rate: float, t: int, loss: str
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_equal_the_twins(name: str, l2: float, loss: str, layout: str) -> None:
+    if name == "row_adagrad":
+        l2 = 0.0  # `Network` refuses it: a row without a gradient would decay without bounds
     opt = twin.optimizer(name, l2=l2, momentum=0.7, beta1=0.8, beta2=0.95, epsilon=1e-4)
     net = network(loss, opt, layout, fill=20)
     W = [w.astype(float) for w in twin.augmented(net)]
@@ -215,10 +217,9 @@ def test_a_loss_that_is_no_number_stops_training_before_it_spoils_weights(
 ) -> None:
     net = network(loss)
     net.tensors()["layers.1.weight"][examples()[1][20][0], 0] = value
-    before = twin.augmented(net)[0]
     result = train(net)
     assert 0 <= result.bad_row < N_ROWS
-    assert np.isfinite(before).all()
+    assert np.isfinite(twin.augmented(net)[0]).all()
 
 
 def test_what_is_counted_is_what_is_multiplied() -> None:

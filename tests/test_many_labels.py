@@ -92,6 +92,11 @@ def test_a_weighting_survives_json(texts: tuple[csr_matrix, csr_matrix]) -> None
         (lambda: Weighting.fitted("tdidf", np.eye(2)), "weighting must be one of .*'tdidf'"),
         (lambda: Weighting("tfidf"), "found must be given with 'tfidf'"),
         (lambda: Weighting.fitted("tfidf", np.eye(2)).apply(np.eye(3)), "X must have 2 columns"),
+        (lambda: Weighting("log").apply(np.ones(3)), r"X must have the shape \(n, d\), got \(3,\)"),
+        (
+            lambda: Weighting.from_dict({"name": "tfidf", "n_rows": 1, "found": [2]}),
+            "weighting.found must be at most n_rows=1, got 2",
+        ),
         (lambda: Weighting("log").apply(-np.eye(2)), "X must hold counts, at least 0, got -1"),
         (lambda: Weighting.from_dict({"name": "log"}), "weighting must be an object with name"),
         (
@@ -137,17 +142,23 @@ def test_propensities_weigh_rare_labels_more(texts: tuple[csr_matrix, csr_matrix
         assert psp_at_k(*truth, ranked, k, worth) == pytest.approx(found / most)
     best = np.argsort(-y.toarray() * worth, axis=1)
     assert psp_at_k(*truth, best, 3, worth) == pytest.approx(1)
-    with pytest.raises(ValueError, match="n_rows must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_rows must be at least 3, got 0"):
         inverse_propensities([1], 0)
+
+
+def test_rankings_of_nothing_score_nothing() -> None:
+    none, ranked = (np.zeros(3, np.int64), np.zeros(0, np.int32)), np.zeros((2, 5), np.int32)
+    assert recall_at_k(*none, ranked, 5) == ndcg_at_k(*none, ranked, 5) == 0
+    assert psp_at_k(*none, ranked, 5, np.ones(1)) == 0
 
 
 # ---- priors --------------------------------------------------------------------------------------
 
 
-def first_scores(loss: str, y: object, prior: bool) -> np.ndarray:
+def first_scores(loss: str, y: object, prior: bool, n: int = 2) -> np.ndarray:
     """What a network says after a first step that is next to nothing."""
     x = np.zeros((8, 3), np.float32)
-    net = Network(3, [Dense(2)], loss=loss, optimizer=library.SGD(1e-9), prior=prior)
+    net = Network(3, [Dense(n)], loss=loss, optimizer=library.SGD(1e-9), prior=prior)
     return net.partial_fit(x, y).decision_function(x[:1])[0]
 
 
@@ -162,11 +173,39 @@ def test_a_network_with_a_prior_begins_with_the_labels_frequencies() -> None:
     np.testing.assert_allclose(first_scores("squared", values, True), [1, -3], 1e-5)
 
 
+def test_the_labels_of_a_row_share_its_part_of_a_softmax_prior() -> None:
+    scores = first_scores("softmax", [[0, 1, 2], [3]] * 4, True, n=4)
+    assert scores[0] == pytest.approx(scores[1])
+    assert np.exp(scores) == pytest.approx(np.array([4 / 3, 4 / 3, 4 / 3, 4]) / 10 + 0.05)
+
+
 def test_a_prior_is_set_once(texts: tuple[csr_matrix, csr_matrix]) -> None:
     net = pooled().fit(*texts, epochs=1)
     bias = net._core.tensors()["layers.1.bias"].copy()
     net.partial_fit(texts[0][:1], texts[1][:1])
     assert np.abs(net._core.tensors()["layers.1.bias"] - bias).max() < 0.1
+
+
+# ---- several labels and softmax ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "rule"),
+    [
+        ([[0, 0, 1, 0]] * 8, r"none twice .*got \[0, 0, 1, 0\] in row 0"),
+        ([[0, 1, 2, 3]] * 8, "some and none twice"),
+    ],
+)
+def test_a_one_hot_list_is_not_taken_for_labels(y: object, rule: str) -> None:
+    net = Network(3, [Dense(4)])
+    with pytest.raises(ValueError, match=rule):
+        net.fit(np.zeros((8, 3)), y)
+
+
+def test_classes_cannot_be_weighed_where_labels_share_a_row() -> None:
+    net = Network(3, [Dense(4)])
+    with pytest.raises(ValueError, match="class_weight must be None with several labels a row"):
+        net.fit(np.zeros((8, 3)), [[0, 1]] * 8, class_weight="balanced")
 
 
 # ---- pooled outputs ------------------------------------------------------------------------------
@@ -225,7 +264,7 @@ def test_train_with_many_labels_evaluate_and_predict(
     assert (tmp_path / "texts.csv").read_text() == (tmp_path / "rows.csv").read_text()
     more = hashgrad("train", texts_file, "--resume", model, "--epochs", 61, "--json", "-").json
     assert more["epochs"] == 61
-    assert library.load(model).extra["weighting"]["name"] == "tfidf"
+    assert library.load(model).extra["input_weighting"]["name"] == "tfidf"
 
 
 def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) -> None:
@@ -243,6 +282,31 @@ def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) ->
     assert dense["layers"][-1]["active"] == {"name": "dense"}
 
 
+def test_what_a_user_keeps_in_a_model_does_not_mislead_the_command_line(
+    hashgrad: Hashgrad, texts_file: Path, tmp_path: Path
+) -> None:
+    net = Network(N_FEATURES, [Dense(4), Dense(N_LABELS)], loss="logistic")
+    net.fit(*library.datasets.read_xc(texts_file), epochs=1)
+    net.extra = {"task": "spam", "weighting": "my notes"}
+    net.save(tmp_path / "model")
+    assert hashgrad("evaluate", tmp_path / "model", texts_file).code == 0
+
+
+def test_rows_that_cannot_be_weighted_are_told_from_files_that_cannot_be_read(
+    hashgrad: Hashgrad, texts_file: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    words = ("--task", "multilabel", "--weighting", "tfidf", "--epochs", 1, "--output", model)
+    assert hashgrad("train", texts_file, *words).code == 0
+    for rows, rule in (
+        (-np.ones((2, N_FEATURES)), "X must hold counts, at least 0, got -1"),
+        (np.ones((2, 7)), f"X must have {N_FEATURES} columns, got 7"),
+        (np.ones(N_FEATURES), "X must have the shape (n, d)"),
+    ):
+        np.save(tmp_path / "rows.npy", rows)
+        assert rule in hashgrad("predict", model, tmp_path / "rows.npy").complaint
+
+
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
@@ -255,6 +319,10 @@ def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) ->
         (
             ("--task", "multilabel", "--active", "0.1,0.2"),
             "--active must have one value with --task multilabel",
+        ),
+        (
+            ("--task", "multilabel", "--rehash", "incremental"),
+            "needs rehash='rows', got 'incremental' (--task multilabel sets --hidden 256",
         ),
         (("--resume", "model", "--task", "multilabel"), "--task has no effect with --resume"),
         (("--resume", "model", "--weighting", "log"), "--weighting has no effect with --resume"),

@@ -31,6 +31,13 @@ from hashgrad.schedules import SCHEDULES
 from hashgrad.selectors import SELECTORS
 from hashgrad.specification import core_schedule
 
+
+def pooled(**how):
+    """A network whose outputs are pooled."""
+    layers = [Dense(4), Dense(9, active=LSH(pooled=True))]
+    return Network(3, layers, **{"batch_size": 8, "loss": "logistic", **how})
+
+
 SELECTING = [Random, Adaptive, WinnerTakeAll, LSH]
 
 
@@ -63,9 +70,15 @@ def test_a_fraction_outside_0_to_1_is_refused(selector, fraction):
             lambda: Network(3, [Dense(9, active=LSH(pooled=True)), Dense(2)], batch_size=8),
             r"layers\[0\].active.pooled must be False in a hidden layer, got True",
         ),
+        (lambda: pooled(batch_size=1), "batch_size must be above 1 where outputs are pooled"),
+        (lambda: pooled(loss="squared"), "loss must be 'softmax' or 'logistic' where outputs are"),
         (
-            lambda: Network(3, [Dense(9, active=LSH(pooled=True))]),
-            "batch_size must be above 1 where outputs are pooled, got 1",
+            lambda: pooled(optimizer="row-adagrad", l2=0.1),
+            "l2 must be 0 where outputs are pooled and the optimizer is 'row-adagrad', got 0.1",
+        ),
+        (
+            lambda: Network(3, [Dense(9, active=LSH(pooled=True))], batch_size=8),
+            "layers must have a hidden layer where outputs are pooled, got one layer",
         ),
         (lambda: Adaptive(alpha=float("nan")), "alpha must be in"),
         (lambda: Dense(0), r"n must be an integer in \[1, "),

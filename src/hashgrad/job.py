@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import wrong_type
+from .checks import shown, wrong_type
 from .data import Floats, Inputs, as_inputs
 from .defaults import check
 from .labels import Targets, as_class_weights, as_row_weights, as_targets
@@ -138,6 +138,11 @@ def prepare(
         by_class = class_weights[targets.labels]
         row_weights = by_class if row_weights is None else row_weights * by_class
         class_weights = None
+    if class_weights is not None and loss == "softmax":
+        raise ValueError(
+            "class_weight must be None with several labels a row and the softmax loss, got "
+            f"{shown(class_weight)}"
+        )
     return Job(
         inputs=inputs,
         targets=targets,

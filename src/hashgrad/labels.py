@@ -53,7 +53,11 @@ class Targets:
         if self.values is not None:
             return np.asarray(self.values.mean(axis=0), dtype=np.float32)
         assert self.labels is not None
-        counts = np.bincount(self.labels, minlength=self.n_outputs) + 0.5
+        shares = None
+        if loss == "softmax" and self.indptr is not None:  # a row's labels share its target
+            sizes = np.diff(self.indptr)
+            shares = np.repeat(1 / np.maximum(sizes, 1), sizes)
+        counts = np.bincount(self.labels, weights=shares, minlength=self.n_outputs) + 0.5
         p = counts / (counts.sum() if loss == "softmax" else self.n_rows + 1)
         return np.asarray(np.log(p if loss == "softmax" else p / (1 - p)), dtype=np.float32)
 
@@ -98,7 +102,7 @@ def as_targets(
     elif loss == "softmax" and not is_sparse(y) and not _is_list_of_lists(y):
         answers = _classes(y, n_outputs, name)
     else:
-        answers = _label_sets(y, n_outputs, name)
+        answers = _label_sets(y, n_outputs, name, loss)
     if answers.n_rows == 0:
         raise ValueError(f"{name} must have at least one row, got none")
     if n_rows is not None and answers.n_rows != n_rows:
@@ -158,9 +162,11 @@ def _checked_labels(
     return np.ascontiguousarray(labels, dtype=np.int32)
 
 
-def _label_sets(y: Any, n_outputs: int, name: str) -> Targets:
+def _label_sets(y: Any, n_outputs: int, name: str, loss: str) -> Targets:
     """Labels of a multi-label y as CSR: sorted and without repeats in each row."""
     if not is_sparse(y) and _is_list_of_lists(y):
+        if loss == "softmax":
+            _refuse_one_hot(y, n_outputs, name)
         return _from_lists(y, n_outputs, name)
     if not is_sparse(y):
         array = numbers(y, name)
@@ -187,6 +193,15 @@ def _label_sets(y: Any, n_outputs: int, name: str) -> Targets:
         rows, labels = (part.astype(np.int32) for part in np.nonzero(y))
         indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=shape[0]))))
     return Targets(shape[0], n_outputs, labels=labels, indptr=indptr.astype(np.int64))
+
+
+def _refuse_one_hot(y: Any, n_outputs: int, name: str) -> None:
+    for row, labels in enumerate(y):
+        if len(set(labels)) < len(labels) or len(labels) >= max(2, n_outputs):
+            raise ValueError(
+                f"{name} must list the labels of each row, some and none twice (a one-hot matrix "
+                f"must be sparse), got {shown(labels)} in row {row}"
+            )
 
 
 def _is_list_of_lists(y: Any) -> bool:

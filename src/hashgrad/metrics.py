@@ -59,6 +59,8 @@ def recall_at_k(
 ) -> float:
     """Share of the true labels among the k best-ranked, mean over rows that have labels: `R@k`.
 
+    Where no row has any it is 0.
+
     Args:
         indptr: as in `precision_at_k`, like the rest.
         labels: the true labels.
@@ -74,7 +76,8 @@ def recall_at_k(
     0.75
     """
     found, sizes = _hits(indptr, labels, ranked, k).sum(axis=1), np.diff(indptr)
-    return float(np.mean(found[sizes > 0] / sizes[sizes > 0]))
+    some = sizes > 0
+    return float(np.mean(found[some] / sizes[some])) if some.any() else 0.0
 
 
 def ndcg_at_k(
@@ -117,20 +120,20 @@ def inverse_propensities(
 
     Args:
         counts: training rows of each label.
-        n_rows: training rows.
+        n_rows: training rows, at least 3.
         a: 0.55; the Repository takes 0.5 for Wikipedia, 0.6 for Amazon.
         b: 1.5; the Repository takes 0.4 for Wikipedia, 2.6 for Amazon.
 
     Raises:
-        ValueError: fewer than one row.
+        ValueError: fewer than three rows.
 
     >>> inverse_propensities([0, 9, 900], 1000).round(2)
     array([8.82, 3.68, 1.23])
 
     Source: Jain, Prabhu and Varma (2016), "Extreme multi-label loss functions".
     """
-    if n_rows < 1:
-        raise ValueError(f"n_rows must be at least 1, got {n_rows}")
+    if n_rows < 3:
+        raise ValueError(f"n_rows must be at least 3, got {n_rows}")
     scale = (np.log(n_rows) - 1) * (b + 1) ** a
     worth: NDArray[np.float64] = 1 + scale * (np.asarray(counts, np.float64) + b) ** -a
     return worth

@@ -23,7 +23,8 @@ class Network(Predicts):
     Args:
         n_inputs: columns of the input.
         layers: one `Dense` each, the output layer last; its activation must be linear.
-        loss: `"softmax"` (one of n classes), `"logistic"` (any number of labels) or `"squared"`.
+        loss: `"softmax"` (one of n classes, or several that share the target evenly), `"logistic"`
+            (any number of labels) or `"squared"`.
         optimizer: an optimizer, or the name of one with its defaults.
         schedule: a learning-rate schedule, or the name of one with its defaults.
         l2: weight decay, at least 0.
@@ -32,9 +33,9 @@ class Network(Predicts):
             saves much of the work after the first epoch, and seldom costs accuracy; None learns
             from all. The loss is the mean over those that did not rest (None if all did);
             `partial_fit` lets nobody rest.
-        prior: begin with output biases that give each label its frequency among the training rows
-            (squared loss: the mean), so that rare labels need not be unlearned one by one. Set
-            when training begins.
+        prior: begin with output biases that give each label its frequency among the rows of the
+            first call of `fit` or `partial_fit` (squared loss: the mean), so that rare labels need
+            not be unlearned one by one. Weights of examples and classes do not count.
         batch_size: 1 trains asynchronously, each thread on one example at a time, without locks;
             more trains in synchronous batches, with the same result for any number of threads.
         threads: number of threads; 0 is all cores.
@@ -97,8 +98,10 @@ class Network(Predicts):
             raise ValueError(f"known needs loss='softmax', got known={known!r}, loss={loss!r}")
         self.prior: bool = check("prior", prior)
         self.batch_size: int = check("batch_size", batch_size)
-        if self.batch_size == 1 and specification.is_pooled(self.layers[-1]):
-            raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
+        if specification.is_pooled(self.layers[-1]):
+            specification.check_pooled(
+                self.layers, self.loss, self.optimizer, self.l2, self.batch_size
+            )
         self.threads: int = check("threads", threads)
         self.seed: int = check("seed", seed)
         self.history: list[dict[str, Any]] = []

@@ -134,8 +134,9 @@ class Predicts:
             exact: as in `predict`.
 
         Returns:
-            Softmax: `accuracy`. Logistic: `precision_at_1`, `_3`, `_5` as far as there are
-            outputs; `accuracy` if there is one output. Squared: `r2`.
+            Softmax: `accuracy`. Logistic, and softmax where y is sparse or a list of lists:
+            `precision_at_1`, `_3`, `_5` as far as there are outputs; `accuracy` if there is one
+            output. Squared: `r2`.
 
         Raises:
             TypeError: as `fit`.

@@ -52,6 +52,24 @@ def is_pooled(layer: Dense) -> bool:
     return isinstance(layer.selector, LSH) and layer.selector.pooled
 
 
+def check_pooled(
+    layers: Sequence[Dense], loss: str, optimizer: Optimizer, l2: float, batch_size: int
+) -> None:
+    """Raise ValueError unless a network whose outputs are pooled can be trained so."""
+    if len(layers) == 1:
+        raise ValueError("layers must have a hidden layer where outputs are pooled, got one layer")
+    if loss == "squared":
+        raise ValueError(
+            "loss must be 'softmax' or 'logistic' where outputs are pooled, got 'squared'"
+        )
+    if batch_size == 1:
+        raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
+    if l2 > 0 and optimizer.word == "row-adagrad":
+        raise ValueError(
+            f"l2 must be 0 where outputs are pooled and the optimizer is 'row-adagrad', got {l2:g}"
+        )
+
+
 def to_dict(
     n_inputs: int,
     layers: Sequence[Dense],

@@ -14,6 +14,7 @@ import hashgrad
 from hashgrad import datasets
 from hashgrad.datasets import Dataset, Weighting
 
+WEIGHTING = "input_weighting"  # in a network's `extra`
 LOSSES = {"classification": "softmax", "multilabel": "logistic", "regression": "squared"}
 TASKS = {loss: task for task, loss in LOSSES.items()}
 
@@ -48,7 +49,9 @@ def load_data(
         with contextlib.suppress(ValueError):
             settings["test"] = float(test)
     if network is not None:
-        task = network.extra.get("task", TASKS[network.loss])
+        task = network.extra.get("task")  # or what its user keeps there
+        if task not in LOSSES or network.loss not in losses_of(task):
+            task = TASKS[network.loss]
         settings["n_features"] = network.n_inputs
     if source not in datasets.names():
         settings["task"] = task
@@ -74,7 +77,7 @@ def load_data(
 
 def weighting_of(network: hashgrad.Network) -> Weighting | None:
     """The weighting that a model was trained with; None if its rows were taken as they are."""
-    kept = network.extra.get("weighting")
+    kept = network.extra.get(WEIGHTING)
     return None if kept is None else Weighting.from_dict(kept)
 
 
@@ -99,10 +102,10 @@ def load_rows(source: str, network: hashgrad.Network) -> Any:
         return judged(load_data(source, network=network))[0]
     try:
         rows = np.load(source, allow_pickle=False)
-        weighting = weighting_of(network)
-        return rows if weighting is None else weighting.apply(rows)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{source}: not a whole .npy file of numbers") from error
+    weighting = weighting_of(network)
+    return rows if weighting is None else weighting.apply(rows)
 
 
 def outcome(network: hashgrad.Network, x: Any, y: Any, exact: bool = False) -> dict[str, float]:

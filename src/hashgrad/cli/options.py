@@ -164,9 +164,8 @@ def preset(params: Mapping[str, Any], name: str) -> Any:
 def preset_words() -> str:
     """What `--task multilabel` sets, as `--help` says it."""
     words = [
-        f"{flag(name)} {value}"
+        flag(name) if value is True else f"{flag(name)} {value}"
         for name, value in MANY_LABELS.items()
-        if not isinstance(value, bool)
     ]
     return f"{', '.join(words)}, {OUTPUTS_KEPT} outputs kept."
 
@@ -202,7 +201,13 @@ def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> 
         settings["fraction"] = check("fraction", listed[0], argument="--active")
     activation = given(params, "activation").get("activation")
     hidden = [Dense(size, activation=activation) for size in sizes]
-    return [*hidden, Dense(n_outputs, active=member(SELECTORS, "--selector", word, settings))]
+    try:
+        active = member(SELECTORS, "--selector", word, settings)
+    except ValueError as error:
+        if word != LSH.word:
+            raise
+        raise ValueError(f"{error} (--task multilabel sets {preset_words()[:-1]})") from None
+    return [*hidden, Dense(n_outputs, active=active)]
 
 
 def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:

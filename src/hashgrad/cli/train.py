@@ -19,7 +19,7 @@ from hashgrad.progress import default_progress
 from hashgrad.schedules import SCHEDULES
 
 from . import options
-from .loading import LOSSES, TASKS, load_data, losses_of, weighted, weighting_of, widened
+from .loading import LOSSES, TASKS, WEIGHTING, load_data, losses_of, weighted, weighting_of, widened
 from .machine import crowding
 from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
 from .output import check_replaceable, check_writable, console, write_json
@@ -306,7 +306,7 @@ def _notes(data: Dataset, fitting: Mapping[str, Any], weights: Weighting | None)
     """What the model file should know of its data, beside what the network itself says."""
     classes = None if data.classes is None else data.classes.tolist()
     notes = {"data": data.name, "task": data.task, "classes": classes, "fit": dict(fitting)}
-    return notes if weights is None else {**notes, "weighting": weights.to_dict()}
+    return notes if weights is None else {**notes, WEIGHTING: weights.to_dict()}
 
 
 def _fit(network: Network, data: Dataset, fitting: Mapping[str, Any], quiet: bool) -> None:

@@ -74,7 +74,8 @@ class Weighting:
             X: (n, d) counts, dense or SciPy sparse.
 
         Raises:
-            ValueError: a width other than that of the rows it was fitted to, or a negative count.
+            ValueError: not two dimensions, another width than the rows it was fitted to, or a
+                negative count.
         """
         rows = _csr(X)
         if self.found is not None and rows.shape[1] != len(self.found):
@@ -116,10 +117,15 @@ class Weighting:
             if not isinstance(found, list):
                 raise TypeError(f"weighting.found must be a list, got {shown(found)}")
             found = np.array([_COUNT.check("weighting.found", n) for n in found], dtype=np.int64)
-        return cls(given["name"], _COUNT.check("weighting.n_rows", given["n_rows"]), found)
+        n_rows = _COUNT.check("weighting.n_rows", given["n_rows"])
+        if found is not None and found.size and found.max() > n_rows:
+            raise ValueError(f"weighting.found must be at most n_rows={n_rows}, got {found.max()}")
+        return cls(given["name"], n_rows, found)
 
 
 def _csr(X: Any) -> Any:
+    if len(np.shape(X)) != 2:
+        raise ValueError(f"X must have the shape (n, d), got {np.shape(X)}")
     rows = sparse.csr_matrix(X)
     if not rows.has_canonical_format:
         rows = rows.copy()
