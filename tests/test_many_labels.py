@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,30 @@ def test_a_pooled_network_learns_and_is_found_again_by_its_hashes(
     hashed, exact = (net.evaluate(*texts, exact=exact) for exact in (False, True))
     assert exact["precision_at_1"] > 0.95
     assert hashed["precision_at_1"] > 0.95 * exact["precision_at_1"]
+
+
+def test_the_example_runs_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(__file__).parent.parent / "examples" / "many_labels.py"
+    specification = importlib.util.spec_from_file_location("many_labels", path)
+    assert specification is not None
+    assert specification.loader is not None
+    example = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(example)
+
+    def absent(name: str) -> None:
+        raise FileNotFoundError(name)
+
+    whole = example.made_up
+    monkeypatch.setattr(example.datasets, "load", absent)
+    monkeypatch.setattr(
+        example, "made_up", lambda n, seed: whole(n // 10, seed, n_words=500, n_labels=60)
+    )
+    example.main()
+    out = capsys.readouterr().out
+    assert "P@5" in out
+    assert "of the dense network's multiplications" in out
 
 
 # ---- the command line ----------------------------------------------------------------------------
