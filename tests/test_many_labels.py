@@ -347,7 +347,7 @@ def test_rows_that_cannot_be_weighted_are_told_from_files_that_cannot_be_read(
         ),
         (
             ("--task", "multilabel", "--rehash", "incremental"),
-            "needs rehash='rows', got 'incremental' (--task multilabel sets --hidden 256",
+            "needs rehash='rows', got 'incremental' (--task multilabel sets hidden 256",
         ),
         (("--resume", "model", "--task", "multilabel"), "--task has no effect with --resume"),
         (("--resume", "model", "--weighting", "log"), "--weighting has no effect with --resume"),

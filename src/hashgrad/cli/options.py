@@ -24,6 +24,20 @@ FILES = "Files and output"
 HIDDEN = "1000,1000"
 SELECTOR = LSH.word
 
+SELECTING = (
+    "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center", "lookup",
+    "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
+    "fill",
+)  # fmt: skip
+
+# What `--task multilabel` takes where the user says nothing: outputs are chosen, not neurons of
+# hidden layers, and a batch shares those it has found.
+OUTPUTS_KEPT = 4
+MANY_LABELS = {
+    "hidden": "256", "optimizer": "adam", "rate": 0.006, "batch_size": 48, "prior": True,
+    "rank": 64, "bits": 8, "tables": 64, "code": "bits", "lookup": "scan", "pooled": True,
+}  # fmt: skip
+
 DATA: Any = typer.Argument(
     metavar="DATA",
     help=(
@@ -161,28 +175,20 @@ def preset(params: Mapping[str, Any], name: str) -> Any:
     return MANY_LABELS.get(name) if params["task"] == "multilabel" else None
 
 
+def chosen(params: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+    """What the user says, else what the task sets, else the last argument."""
+    if params[name] is not None:
+        return params[name]
+    return otherwise if preset(params, name) is None else preset(params, name)
+
+
 def preset_words() -> str:
     """What `--task multilabel` sets, as `--help` says it."""
     words = [
-        flag(name) if value is True else f"{flag(name)} {value}"
+        flag(name).removeprefix("--") + ("" if value is True else f" {value}")
         for name, value in MANY_LABELS.items()
     ]
     return f"{', '.join(words)}, {OUTPUTS_KEPT} outputs kept."
-
-
-SELECTING = (
-    "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center", "lookup",
-    "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
-    "fill",
-)  # fmt: skip
-
-# What `--task multilabel` takes where the user says nothing: outputs are chosen, not neurons of
-# hidden layers, and a batch shares those it has found.
-OUTPUTS_KEPT = 4
-MANY_LABELS = {
-    "hidden": "256", "optimizer": "adam", "rate": 0.006, "batch_size": 48, "prior": True,
-    "rank": 64, "bits": 8, "tables": 64, "code": "bits", "lookup": "scan", "pooled": True,
-}  # fmt: skip
 
 
 def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> list[Dense]:
@@ -219,7 +225,7 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     """
     sizes = [
         check("n", size, argument="--hidden")
-        for size in numbers("--hidden", params["hidden"] or preset(params, "hidden") or HIDDEN, int)
+        for size in numbers("--hidden", chosen(params, "hidden", HIDDEN), int)
     ]
     if params["task"] == "multilabel":
         return _for_labels(params, sizes, n_outputs)
@@ -240,10 +246,13 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
             f"and perhaps one more for the output layer, got {params['fraction']!r}"
         )
     activation = given(params, "activation").get("activation")
-    chosen = [member(SELECTORS, "--selector", word, {**share, **settings}) for share in shares]
+    actives = [member(SELECTORS, "--selector", word, {**share, **settings}) for share in shares]
     hidden = [
         Dense(size, activation=activation, active=active)
-        for size, active in zip(sizes, chosen, strict=False)
+        for size, active in zip(sizes, actives, strict=False)
     ]
     # A share beyond the hidden layers is the output layer's; without one that layer is dense.
-    return [*hidden, Dense(n_outputs, active=chosen[len(sizes)] if chosen[len(sizes) :] else None)]
+    return [
+        *hidden,
+        Dense(n_outputs, active=actives[len(sizes)] if actives[len(sizes) :] else None),
+    ]

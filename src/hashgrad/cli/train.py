@@ -252,13 +252,13 @@ class _Plan:
         self.settings["optimizer"] = member(
             OPTIMIZERS,
             "--optimizer",
-            _chosen(params, "optimizer"),
+            options.chosen(params, "optimizer", default("optimizer")),
             stepping,
         )
         self.settings["schedule"] = member(
             SCHEDULES,
             "--schedule",
-            _chosen(params, "schedule"),
+            options.chosen(params, "schedule", default("schedule")),
             given(params, "warmup", "every", "factor", "floor"),
         )
         options.layers(params, n_outputs=1)
@@ -272,10 +272,6 @@ class _Plan:
             threads=threads,
             **self.settings,
         )
-
-
-def _chosen(params: Mapping[str, Any], name: str) -> str:
-    return str(params[name] or options.preset(params, name) or default(name))
 
 
 def _fitting(params: Mapping[str, Any]) -> dict[str, Any]:
