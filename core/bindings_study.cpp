@@ -364,7 +364,8 @@ void bind_matrices(nb::module_& m) {
         active().multiply(left, static_cast<uint32_t>(m), {right.data(), wide, 1, b_rows ? b_rows->data() : nullptr},
                           static_cast<uint32_t>(k), static_cast<uint32_t>(wide), out.data(), wide);
         std::vector<float> c(m * b.shape(1));
-        for (size_t i = 0; i < m; i++) std::copy_n(&out[i * wide], b.shape(1), c.begin() + static_cast<long>(i * b.shape(1)));
+        for (size_t i = 0; i < m; i++)
+          std::copy_n(&out[i * wide], b.shape(1), c.begin() + static_cast<long>(i * b.shape(1)));
         return own(std::move(c), {m, b.shape(1)});
       },
       "a"_a, "b"_a, "a_rows"_a.none() = nb::none(), "b_rows"_a.none() = nb::none(), "turned"_a = false);

@@ -103,10 +103,10 @@ void Layer::choose_selector() {
         selector_ = make_winner_take_all(spec_);
         break;
       }
-      selector_ = make_lsh(spec_, std::make_unique<LshIndex>(spec_.n_outputs, n_columns_, spec_.lsh,
-                                                             spec_.lsh.rehash != Rehash::kRows && !pools() &&
-                                                                 optimizer_.rank_one(),
-                                                             seed_, number_));
+      selector_ =
+          make_lsh(spec_, std::make_unique<LshIndex>(
+                              spec_.n_outputs, n_columns_, spec_.lsh,
+                              spec_.lsh.rehash != Rehash::kRows && !pools() && optimizer_.rank_one(), seed_, number_));
       break;
   }
 }

@@ -64,8 +64,7 @@ float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
 }  // namespace
 
 void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
-                         const float* example_weights, float scale, const float* output_weights,
-                         float known) {
+                         const float* example_weights, float scale, const float* output_weights, float known) {
   const size_t columns = pool.columns;
   const auto n = static_cast<uint32_t>(pool.id.size());
   float* z = pool.z.data() + from;
@@ -78,7 +77,8 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
     const std::span<const int32_t> labels = targets.labels(examples[e]->row);
     for (const int32_t label : labels)
       right[e] += at(label, e) * (loss == Loss::kSoftmax ? 1.f / static_cast<float>(labels.size()) : weight_of(label));
-    for (uint32_t i = 0; output_weights && i < n; i++) wrong[e] += output_weights[pool.id[i]] * softplus(z[i * columns + e]);
+    for (uint32_t i = 0; output_weights && i < n; i++)
+      wrong[e] += output_weights[pool.id[i]] * softplus(z[i * columns + e]);
   }
   float total[kBlock];
   if (loss == Loss::kSoftmax)

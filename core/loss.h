@@ -20,8 +20,8 @@ namespace hashgrad {
 float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,
                      float scale, const float* output_weights, std::vector<float>& delta);
 
-// The same for up to sixteen examples of a pool, from column `from` on: z becomes delta, 0 for examples whose loss is at
-// most `known` times their weight (-1: none), which do not learn.
+// The same for up to sixteen examples of a pool, from column `from` on: z becomes delta, 0 for examples whose loss is
+// at most `known` times their weight (-1: none), which do not learn.
 void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
                          const float* example_weights, float scale, const float* output_weights, float known);
 

@@ -129,11 +129,11 @@ struct Kernels {
   void (*add_codes)(const uint8_t* w, size_t stride, const uint32_t* index, const int8_t* value, uint32_t n,
                     uint32_t n_neurons, const Scale& scale, float* out);
 
-  // c (m rows of n, c_row floats apart) += a (m x k) times b (k x n, its step 1); n a multiple of 16. Each sum runs over
-  // k in order, whatever m and n are.
+  // c (m rows of n, c_row floats apart) += a (m x k) times b (k x n, its step 1); n a multiple of 16. Each sum runs
+  // over k in order, whatever m and n are.
   void (*multiply)(const Factor& a, uint32_t m, const Factor& b, uint32_t k, uint32_t n, float* c, size_t c_row);
-  // Of sixteen examples side by side, z[i * row + 0..16) for neurons i < n, n >= 1: probabilities, in place. The largest
-  // z, and the sum of e^(z - largest); or the sum of log(1 + e^z). What is no number stays none.
+  // Of sixteen examples side by side, z[i * row + 0..16) for neurons i < n, n >= 1: probabilities, in place. The
+  // largest z, and the sum of e^(z - largest); or the sum of log(1 + e^z). What is no number stays none.
   void (*softmax)(float* z, size_t row, uint32_t n, float* top, float* total);
   void (*logistic)(float* z, size_t row, uint32_t n, float* total);
 

@@ -68,8 +68,8 @@ class LshIndex {
   void mark(uint32_t neuron) { dirty_[neuron] = 1; }
   uint64_t rehash_marked(const Weights& w, Team& team);
 
-  // Neurons are hashed less their mean as it was at the last rebuild: that takes the same from all inner products with a
-  // query, and ranks none before another, but their hashes no longer all say what the neurons have in common.
+  // Neurons are hashed less their mean as it was at the last rebuild: that takes the same from all inner products with
+  // a query, and ranks none before another, but their hashes no longer all say what the neurons have in common.
   Array<float>& centre() { return centre_; }
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
 
