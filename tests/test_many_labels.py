@@ -147,6 +147,21 @@ def test_propensities_weigh_rare_labels_more(texts: tuple[csr_matrix, csr_matrix
         inverse_propensities([1], 0)
 
 
+@pytest.mark.parametrize(
+    ("ranked", "worth", "rule"),
+    [
+        (np.zeros((3, 5), int), np.ones(4), r"ranked must have the shape \(2, k\).* got \(3, 5\)"),
+        (np.zeros(2, int), np.ones(4), r"ranked must have the shape \(2, k\).* got \(2,\)"),
+        (np.zeros((2, 5), int), np.ones(3), "worth must have a number for each label, more than 3"),
+        (np.zeros((2, 5), int), 1.0, "worth must have a number for each label"),
+    ],
+)
+def test_rankings_that_do_not_fit_are_refused(ranked: object, worth: object, rule: str) -> None:
+    truth = np.array([0, 1, 2]), np.array([3, 0], np.int32)
+    with pytest.raises(ValueError, match=rule):
+        psp_at_k(*truth, ranked, 1, worth)
+
+
 def test_rankings_of_nothing_score_nothing() -> None:
     none, ranked = (np.zeros(3, np.int64), np.zeros(0, np.int32)), np.zeros((2, 5), np.int32)
     assert recall_at_k(*none, ranked, 5) == ndcg_at_k(*none, ranked, 5) == 0
@@ -290,6 +305,9 @@ def test_train_with_many_labels_evaluate_and_predict(
     more = hashgrad("train", texts_file, "--resume", model, "--epochs", 61, "--json", "-").json
     assert more["epochs"] == 61
     assert library.load(model).extra["input_weighting"]["name"] == "tfidf"
+    told = hashgrad("info", model).out
+    for line in ("weighting   tfidf", "batch size  48", "prior       labels' frequencies"):
+        assert line in told
 
 
 def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) -> None:
@@ -332,6 +350,20 @@ def test_rows_that_cannot_be_weighted_are_told_from_files_that_cannot_be_read(
         assert rule in hashgrad("predict", model, tmp_path / "rows.npy").complaint
 
 
+def test_outputs_can_be_pooled_above_hashed_layers(hashgrad: Hashgrad, texts_file: Path) -> None:
+    words = ("--hidden", 40, "--active", "0.2,0.1", "--pooled", "--fill", 8, "--batch-size", 8)
+    network = hashgrad("train", texts_file, *words, "--epochs", 1, "--json", "-").json["network"]
+    active = [layer["active"] for layer in network["layers"]]
+    assert [(one["pooled"], one["fill"]) for one in active] == [(False, 0), (True, 8)]
+
+
+def test_a_file_without_labels_is_refused(hashgrad: Hashgrad, tmp_path: Path) -> None:
+    path = tmp_path / "none.svm"
+    path.write_text(" 1:1 2:2\n" * 20)
+    answer = hashgrad("train", path, "--task", "multilabel")
+    assert "must have labels, got none in any row" in answer.complaint
+
+
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
@@ -345,6 +377,8 @@ def test_rows_that_cannot_be_weighted_are_told_from_files_that_cannot_be_read(
             ("--task", "multilabel", "--active", "0.1,0.2"),
             "--active must have one value with --task multilabel",
         ),
+        (("--pooled",), "--pooled needs --active with a share for the output layer as well, or"),
+        (("--fill", "50"), "--fill needs --active with a share for the output layer as well, or"),
         (
             ("--task", "multilabel", "--rehash", "incremental"),
             "needs rehash='rows', got 'incremental' (--task multilabel sets hidden 256",

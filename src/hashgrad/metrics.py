@@ -170,6 +170,12 @@ def psp_at_k(
     Source: Jain, Prabhu and Varma (2016), "Extreme multi-label loss functions".
     """
     hits = _hits(indptr, labels, ranked, k)
+    most = int(max(labels.max(initial=-1), ranked.max(initial=-1)))
+    if np.ndim(worth) != 1 or len(worth) <= most:
+        raise ValueError(
+            f"worth must have a number for each label, more than {most}, got {np.shape(worth)}"
+        )
+    worth = np.asarray(worth)
     found = (worth[ranked[:, :k]] * hits).sum()
     rows = np.repeat(np.arange(len(ranked)), np.diff(indptr))
     order = np.lexsort((-worth[labels], rows))  # of each row, the most worthy first
@@ -182,6 +188,11 @@ def _hits(
     indptr: NDArray[np.int64], labels: NDArray[np.int32], ranked: NDArray[Any], k: int
 ) -> NDArray[np.bool_]:
     """(n, k): whether each of the k best-ranked labels is true."""
+    if ranked.ndim != 2 or len(ranked) != len(indptr) - 1:
+        raise ValueError(
+            f"ranked must have the shape ({len(indptr) - 1}, k), a row for each of indptr's, "
+            f"got {ranked.shape}"
+        )
     if not 1 <= k <= ranked.shape[1]:
         raise ValueError(f"k must be in [1, {ranked.shape[1]}], the ranks given, got {k}")
     rows = np.repeat(np.arange(len(ranked)), np.diff(indptr))

@@ -11,6 +11,7 @@ import typer
 from hashgrad import __version__, _core, calibration, files
 from hashgrad.memory import available_memory_bytes, in_words, total_memory_bytes
 
+from .loading import WEIGHTING
 from .machine import (
     cached,
     costs_in_words,
@@ -78,12 +79,20 @@ def info(
             ("loss", specification["loss"]),
             ("optimizer", _settings(specification["optimizer"])),
             ("schedule", _settings(specification["schedule"])),
+            ("batch size", str(specification["batch_size"])),
+            ("prior", "labels' frequencies" if specification["prior"] else "none"),
+            ("weighting", _weighting(extra)),
             ("seed", str(specification["seed"])),
             ("trained", epochs_done(result["epochs"])),
             ("last epoch", quality(last) or "-"),
         )
     )
     write_json(json, result)
+
+
+def _weighting(extra: dict[str, Any]) -> str:
+    kept = extra.get(WEIGHTING)
+    return str(kept.get("name")) if isinstance(kept, dict) else "none: rows as they are"
 
 
 def _data(extra: dict[str, Any]) -> str:

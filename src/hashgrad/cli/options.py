@@ -246,7 +246,17 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
             f"and perhaps one more for the output layer, got {params['fraction']!r}"
         )
     activation = given(params, "activation").get("activation")
+    pooling: dict[str, Any] = {
+        name: settings.pop(name) for name in ("pooled", "fill") if name in settings
+    }
+    if pooling and len(shares) == len(sizes):
+        raise ValueError(
+            f"{flag(next(iter(pooling)))} needs --active with a share for the output layer as "
+            "well, or --task multilabel"
+        )
     actives = [member(SELECTORS, "--selector", word, {**share, **settings}) for share in shares]
+    if pooling:
+        actives[-1] = member(SELECTORS, "--selector", word, {**shares[-1], **settings, **pooling})
     hidden = [
         Dense(size, activation=activation, active=active)
         for size, active in zip(sizes, actives, strict=False)

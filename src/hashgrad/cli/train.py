@@ -161,7 +161,7 @@ def train(
     rebuild_every: Annotated[int | None, option("rebuild_every", HASHING)] = None,
     pooled: Annotated[
         bool | None,
-        option("pooled", HASHING, more="Needs --active with a share for the output layer."),
+        option("pooled", HASHING, more="Needs --task multilabel, or a share for it in --active."),
     ] = None,
     fill: Annotated[int | None, option("fill", HASHING)] = None,
 ) -> None:
@@ -265,6 +265,8 @@ class _Plan:
 
     def network(self, data: Dataset, threads: int) -> Network:
         """The network for these data."""
+        if data.n_outputs == 0:
+            raise ValueError(f"{data.name} must have labels, got none in any row")
         return Network(
             data.n_features,
             options.layers(self.params, data.n_outputs),
