@@ -40,7 +40,7 @@ PEERS = {  # loss, how outputs are chosen, rate found by --tune, batch, epochs
     "uniform": ("logistic", "uniform", 1e-2, 128, 6),
     "log-uniform": ("logistic", "log-uniform", 1e-2, 128, 6),
 }
-OURS = {"rate": 0.006, "batch_size": 32, "epochs": 6, "kept": 2, "fill": 290}
+OURS = {"rate": 0.006, "batch_size": 48, "epochs": 6}
 KS = (1, 3, 5)
 
 
@@ -160,9 +160,8 @@ def train_ours(data: Any, seed: int, **other: Any) -> tuple[list[dict[str, Any]]
     x, y, x_test, scores = data
     how = {**OURS, **other}
     hashing = LSH(
-        how["kept"] / y.shape[1], pooled=True, fill=int(how["fill"]), rank=64, bits=8, tables=48,
-        code="bits", lookup="scan", rehash_every=8000,
-    )  # fmt: skip
+        4 / y.shape[1], pooled=True, rank=64, bits=8, tables=64, code="bits", lookup="scan"
+    )
     net = Network(
         x.shape[1],
         [Dense(HIDDEN, layout="input"), Dense(y.shape[1], active=hashing)],
