@@ -49,10 +49,10 @@ void Layer::learn_columns(const Member& me, const Group& group, const Incidence&
   const bool at_once = !rate || plain(*rate);
   if (at_once && parts.from == parts.to) return;
   const auto n = static_cast<uint32_t>(group.size());
-  for (uint32_t e = 0; e < n; e++) cut_parts(parts, e, group, w);
   const auto all = [&](uint32_t e) { return group[e].input_of(number_).n; };
   const bool towards = number_ > 0;
   if (!rate && !towards) return;
+  for (uint32_t e = 0; (at_once || towards) && e < n; e++) cut_parts(parts, e, group, w);
   if (at_once) {
     for (uint32_t e = 0; e < n; e++) run_columns(parts, e, 0, all(e), towards, rate, group, w);
     if (rate && towards && n > 1) take_back_steps(parts, group, inputs, *rate, w);

@@ -25,16 +25,21 @@ void Model::forward(const Group& group, const Member& me, Worker& w, Pool* pool)
     forward_layer(last, false, group, me, w);
 }
 
-void Model::forward_pool(const Group& group, const Member& me, Worker& w, Pool& pool) const {
-  const Layer& layer = layers_.back();
+// Members propose neurons for their own examples; where codes are scanned, each scores its neurons for all of them
+// first.
+void Model::choose(const Layer& layer, Range scanned, const Group& group, const Member& me, Worker& w) const {
   const size_t mine = me.first(group.size()), end = me.last(group.size());
   for (size_t e = mine; e < end; e++) layer.propose(group[e], w);
-  if (layer.scans(group[0].ask)) {
-    me.meet();
-    layer.scan(layer.blocks(me), group, w);
-    me.meet();
-    for (size_t e = mine; e < end; e++) layer.nominate(group[e], w);
-  }
+  if (!layer.scans(group[0].ask)) return;
+  me.meet();
+  layer.scan(scanned, group, w);
+  me.meet();
+  for (size_t e = mine; e < end; e++) layer.nominate(group[e], w);
+}
+
+void Model::forward_pool(const Group& group, const Member& me, Worker& w, Pool& pool) const {
+  const Layer& layer = layers_.back();
+  choose(layer, layer.blocks(me), group, me, w);
   me.meet();
   layer.fill_pool(me, group, pool);
   layer.evaluate_pool(me, pool, w);
@@ -44,13 +49,7 @@ void Model::forward_pool(const Group& group, const Member& me, Worker& w, Pool& 
 void Model::forward_layer(size_t l, bool activate, const Group& group, const Member& me, Worker& w) const {
   const Layer& layer = layers_[l];
   const size_t mine = me.first(group.size()), end = me.last(group.size());
-  for (size_t e = mine; e < end; e++) layer.propose(group[e], w);
-  if (layer.scans(group[0].ask)) {
-    me.meet();
-    layer.scan(layer.own(me), group, w);
-    me.meet();
-    for (size_t e = mine; e < end; e++) layer.nominate(group[e], w);
-  }
+  choose(layer, layer.own(me), group, me, w);
   if (layer.narrow()) {
     layer.evaluate({0, layer.spec().n_outputs}, group, mine, end);
   } else {
