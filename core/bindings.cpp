@@ -228,6 +228,7 @@ void word(nb::class_<Spec>& c, const char* name, Enum Spec::* member, const Word
 void bind_specs(nb::module_& m) {
   nb::class_<LshSpec> lsh(m, "LshSpec");
   lsh.def(nb::init<>())
+      .def("resolved", &LshSpec::resolved, "n_neurons"_a)
       .def_rw("bits", &LshSpec::bits)
       .def_rw("tables", &LshSpec::tables)
       .def_rw("rank", &LshSpec::rank)
@@ -380,6 +381,9 @@ void bind_network(nb::module_& m) {
       .def("arrangement", &arrangement)
       .def("tensors", [](nb::handle self) { return tensors(self); })
       .def("sync_after_load", [](Network& net) { net.derive_after_load(1); })
+      .def(
+          "rehash", [](Network& net, int threads) { net.rehash(team_size(threads)); }, "threads"_a = 1,
+          nb::call_guard<nb::gil_scoped_release>())
       .def("state", &Network::state)
       .def("set_state", &Network::set_state, "state"_a)
       .def("ledger",

@@ -78,6 +78,7 @@ class Network {
   uint64_t dense_prediction_multiplications() const;
 
   void derive_after_load(int threads);
+  void rehash(int threads);  // the neurons that are marked, now
   std::map<std::string, double> state() const;
   void set_state(const std::map<std::string, double>& state);
 
@@ -121,6 +122,7 @@ class Network {
 
   // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies, tally; simulated.cpp: train_simulated, land
   void upkeep(const TrainingJob& job, Team& team);
+  void rehash_marked(Team& team);
   void rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team);
   uint64_t until_upkeep() const;
   Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;

@@ -101,6 +101,19 @@ void Network::build(const Batch& batch, std::span<const uint32_t> sample, int th
   next_rehash_ = step_ + rehash_every_;
 }
 
+void Network::rehash_marked(Team& team) {
+  for (size_t l = 0; l < layers().size(); l++)
+    if (LshIndex* index = layers()[l].index())
+      ledger_.layers[l].rehash += index->rehash_marked(layers()[l].weights(), team);
+}
+
+void Network::rehash(int threads) {
+  check_open("changed");
+  const std::unique_lock writing(mutex_);
+  Team team(threads);
+  if (built_) rehash_marked(team);
+}
+
 void Network::upkeep(const TrainingJob& job, Team& team) {
   if (!has_lsh_) return;
   if (step_ >= next_rebuild_) {
@@ -110,9 +123,7 @@ void Network::upkeep(const TrainingJob& job, Team& team) {
     next_rebuild_ = step_ + rebuild_interval_;
     next_rehash_ = step_ + rehash_every_;
   } else if (step_ >= next_rehash_) {
-    for (size_t l = 0; l < layers().size(); l++)
-      if (LshIndex* index = layers()[l].index(); index && !index->incremental())
-        ledger_.layers[l].rehash += index->rehash_marked(layers()[l].weights(), team);
+    rehash_marked(team);
     next_rehash_ = step_ + rehash_every_;
   }
 }

@@ -58,6 +58,12 @@ def test_taking_a_file_apart_and_putting_it_together_gives_the_same_network(save
     assert to_bytes(from_bytes(whole(*apart(saved)))) == saved
 
 
+def test_a_file_from_before_labels_could_be_retired_is_read(saved):
+    header, metadata, rest = apart(saved)
+    assert metadata.pop("retired") == []
+    assert to_bytes(from_bytes(whole(header, metadata, rest))) == saved
+
+
 def test_a_file_cut_short_anywhere_is_refused(saved):
     length = 8 + int.from_bytes(saved[:8], "little")
     header, _, _ = apart(saved)
@@ -144,6 +150,12 @@ METADATA = [
     (("history",), [3], "history must be a list of objects with an epoch"),
     (("history", 0, "epoch"), "one", "history must be a list of objects with an epoch"),
     (("extra",), [], "extra must be of type dict"),
+    (("retired",), 3, "retired must be a list of integers, got 3"),
+    (("retired",), [True], "retired must be a list of integers"),
+    (("retired",), [2, 1], r"retired must ascend, got \[2, 1\]"),
+    (("retired",), [1, 1], "retired must ascend"),
+    (("retired",), [5], r"retired must hold labels from 0 to 4, got \[5\]"),
+    (("retired",), [-1], "retired must hold labels from 0 to 4"),
     (SPEC, [], "specification must be an object"),
     ((*SPEC, "n_inputs"), 25, "tensor 'layers.0.weight' must be float32"),
     ((*SPEC, "n_inputs"), 2**31 - 1, "tensor 'layers.0.weight' must be float32"),

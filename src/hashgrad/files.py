@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from . import specification, state
+from . import outputs, specification, state
 from .atomic import replacing, system_error
 from .checks import shown, wrong_type
 from .defaults import check, check_keys
+from .labels import Labels
 
 if TYPE_CHECKING:
     from .network import Network
@@ -35,7 +36,7 @@ _RESTING = "training.resting"  # the rows that rest, where some are known
 _BEST = "best."  # prefix of the tensors that early stopping keeps
 _KEYS = [
     "format", "version", "specification", "arrangement", "training", "core", "counts", "history",
-    "extra",
+    "extra", "retired",
 ]  # fmt: skip
 _DTYPES = {"F32": "float32", "U8": "uint8"}  # those of the core's tensors
 _AT_LEAST_ZERO = ("norm2", "scale", "moment2", "row_square")  # last words of names: roots are taken
@@ -58,6 +59,7 @@ class Header:
     arguments: dict[str, Any]  # of `Network`
     state: state.State
     history: list[dict[str, Any]]
+    retired: Labels
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -89,6 +91,7 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
         "counts": core.ledger(),
         "history": [state.without_clock(record) for record in network.history],
         "extra": network.extra,
+        "retired": network.retired,
     }
     text = json.dumps(metadata, allow_nan=False, sort_keys=True, separators=(",", ":"))
     _check_length(text)
@@ -195,6 +198,7 @@ def _checked(text: str | None, tensors: dict[str, Stored]) -> Header:
             f"its format must be {FORMAT}, got {shown(ours.get('format'))}, "
             f"written by version {shown(ours.get('version'))}"
         )
+    ours.setdefault("retired", [])  # files of earlier versions do not have it
     check_keys("metadata", ours, _KEYS)
     arguments = specification.from_dict(ours["specification"])
     layers = arguments["layers"]
@@ -225,6 +229,7 @@ def _checked(text: str | None, tensors: dict[str, Stored]) -> Header:
         arguments=arguments,
         state=training,
         history=state.checked_history(ours["history"]),
+        retired=outputs.checked_retired(ours["retired"], layers[-1].n),
     )
 
 
@@ -313,4 +318,5 @@ def _restored(header: Header, tensor: Callable[[str], NDArray[Any]]) -> Network:
     core.set_ledger(header.metadata["counts"])
     network._state, network.history = header.state, header.history
     network.extra = header.metadata["extra"]
+    network._retire(header.retired)
     return network

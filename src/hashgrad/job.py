@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from .checks import shown, wrong_type
 from .data import Floats, Inputs, as_inputs
 from .defaults import check
-from .labels import Targets, as_class_weights, as_row_weights, as_targets
+from .labels import NO_LABELS, Labels, Targets, as_class_weights, as_row_weights, as_targets
 
 _FINGERPRINT_ROWS = 64  # of the inputs; all labels are looked at
-_PURPOSES = ("order", "sample", "validation", "pass")
+_PURPOSES = ("order", "sample", "validation", "pass", "labels")
 
 Record = dict[str, Any]
 Callback = Callable[[Record], Any]
@@ -98,6 +98,7 @@ def prepare(
     n_outputs: int,
     loss: str,
     seed: int,
+    retired: Labels = NO_LABELS,
     epochs: int = 1,
     validation: Any = None,
     early_stopping: int = 0,
@@ -108,6 +109,8 @@ def prepare(
 ) -> Job:
     """Check everything that `Network.fit` is given; see there for the arguments.
 
+    `n_outputs` counts the labels, those `retired` included; the job is about the outputs left.
+
     Raises:
         TypeError: a value of the wrong type.
         ValueError: wrong shapes, values or labels, or settings that do not go together.
@@ -117,14 +120,16 @@ def prepare(
     if callable(callbacks) or not all(callable(callback) for callback in callbacks):
         raise wrong_type("callbacks", "a list of functions", callbacks)
     inputs = as_inputs(X, n_inputs)
-    targets = as_targets(y, loss, n_outputs, inputs.n_rows)
+    targets = as_targets(y, loss, n_outputs, inputs.n_rows, retired=retired)
     rows = np.arange(inputs.n_rows, dtype=np.uint32)
     held_out: tuple[Inputs, Targets] | None = None
     if isinstance(validation, (tuple, list)):
         if len(validation) != 2:
             raise ValueError(f"validation must be (X, y) or a share, got {len(validation)} values")
         apart = as_inputs(validation[0], n_inputs, "validation X")
-        answers = as_targets(validation[1], loss, n_outputs, apart.n_rows, "validation y")
+        answers = as_targets(
+            validation[1], loss, n_outputs, apart.n_rows, "validation y", retired=retired
+        )
         held_out = apart, answers
     elif validation is not None:
         share = check("validation", validation)
@@ -133,7 +138,7 @@ def prepare(
     if patience and held_out is None:
         raise ValueError(f"early_stopping={patience} needs validation, got validation=None")
     row_weights = as_row_weights(sample_weight, inputs.n_rows)
-    class_weights = as_class_weights(class_weight, targets, loss)
+    class_weights = as_class_weights(class_weight, targets, loss, retired)
     if class_weights is not None and targets.indptr is None:  # one class a row: weigh the row
         by_class = class_weights[targets.labels]
         row_weights = by_class if row_weights is None else row_weights * by_class

@@ -6,6 +6,7 @@ Shapes: `n` rows, `o` outputs of the last layer.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from .checks import Interval, one_of, shown
 from .data import Floats, finite_rows, gather, is_sparse, numbers
 
 _WEIGHT = Interval(0, closed="left")
+Labels = NDArray[np.int64]
+NO_LABELS: Labels = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,35 @@ class Targets:
         p = counts / (counts.sum() if loss == "softmax" else self.n_rows + 1)
         return np.asarray(np.log(p if loss == "softmax" else p / (1 - p)), dtype=np.float32)
 
+    def without(self, retired: Labels, name: str = "y") -> Targets:
+        """The same for the outputs that are left when labels are retired: labels become outputs.
+
+        Args:
+            retired: labels, ascending; rows with several labels lose those.
+            name: what messages call the targets.
+
+        Raises:
+            ValueError: a row's one label is retired.
+
+        >>> as_targets([[0, 2], [1, 3]], "logistic", 4).without(np.array([1])).labels
+        array([0, 1, 2], dtype=int32)
+        """
+        if not retired.size:
+            return self
+        assert self.labels is not None
+        left = ~np.isin(self.labels, retired)
+        if self.indptr is None and not left.all():
+            row = int(np.flatnonzero(~left)[0])
+            raise ValueError(
+                f"{name} must not hold retired labels, got {self.labels[row]} in row {row}"
+            )
+        labels = self.labels[left]
+        labels -= np.searchsorted(retired, labels).astype(np.int32)
+        indptr = self.indptr
+        if indptr is not None:
+            indptr = np.concatenate(([0], np.cumsum(left)))[indptr]
+        return Targets(self.n_rows, self.n_outputs - len(retired), labels=labels, indptr=indptr)
+
     def take(self, rows: NDArray[Any]) -> Targets:
         """A copy of some rows, in the given order."""
         if self.values is not None:
@@ -72,8 +104,24 @@ class Targets:
         return Targets(len(rows), self.n_outputs, labels=self.labels[picked], indptr=starts)
 
 
+def prior_of_unseen(loss: str, n_rows: int, n_outputs: int) -> float:
+    """The prior (see `Targets.prior`) of a label that none of the rows has.
+
+    >>> y = as_targets([0, 0, 0, 1], "softmax", 3)
+    >>> bool(np.isclose(prior_of_unseen("softmax", 4, 3), y.prior("softmax")[2]))
+    True
+    """
+    p = 0.5 / (n_rows + (0.5 * n_outputs if loss == "softmax" else 1))
+    return math.log(p if loss == "softmax" else p / (1 - p))
+
+
 def as_targets(
-    y: Any, loss: str, n_outputs: int, n_rows: int | None = None, name: str = "y"
+    y: Any,
+    loss: str,
+    n_outputs: int,
+    n_rows: int | None = None,
+    name: str = "y",
+    retired: Labels = NO_LABELS,
 ) -> Targets:
     """Check a user's y for a loss and convert it.
 
@@ -84,9 +132,13 @@ def as_targets(
             labels; for one output also n values 0 or 1. Squared: n floats for one output, else
             (n, o).
         loss: `"softmax"`, `"logistic"` or `"squared"`.
-        n_outputs: o, the size of the last layer.
+        n_outputs: o, the size of the last layer, retired labels counted.
         n_rows: the number of rows X has.
         name: its name in messages.
+        retired: labels without an output, ascending.
+
+    Returns:
+        The targets of the outputs that are not retired; see `Targets.without`.
 
     Raises:
         TypeError: it does not hold numbers, or labels that are not integers.
@@ -109,7 +161,7 @@ def as_targets(
         raise ValueError(
             f"{name} must have as many rows as X, got {answers.n_rows} and {n_rows} in X"
         )
-    return answers
+    return answers.without(retired, name)
 
 
 def _values(y: Any, n_outputs: int, name: str) -> Targets:
@@ -257,11 +309,14 @@ def as_row_weights(sample_weight: Any, n_rows: int) -> Floats | None:
     return np.ascontiguousarray(weights)
 
 
-def as_class_weights(class_weight: Any, answers: Targets, loss: str) -> Floats | None:
+def as_class_weights(
+    class_weight: Any, answers: Targets, loss: str, retired: Labels = NO_LABELS
+) -> Floats | None:
     """Check weights of classes: None, `"balanced"`, a dict label -> weight, or o numbers.
 
     `"balanced"` weighs class c by `n / (classes present * rows of c)`, as scikit-learn does;
-    classes without rows and labels missing from a dict weigh 1.
+    classes without rows and labels missing from a dict weigh 1. The result is of the outputs that
+    are left without the `retired` labels, which a dict or the o numbers may still name.
 
     Raises:
         TypeError: something else.
@@ -276,11 +331,11 @@ def as_class_weights(class_weight: Any, answers: Targets, loss: str) -> Floats |
         return None
     if loss == "squared" or answers.labels is None:
         raise ValueError("class_weight must be None with the squared loss, which has no classes")
-    n_outputs = answers.n_outputs
+    n_outputs = answers.n_outputs + len(retired)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise one_of("class_weight", class_weight, ["balanced"])
-        counts = np.bincount(answers.labels, minlength=n_outputs)
+        counts = np.bincount(answers.labels, minlength=answers.n_outputs)
         present = max(1, int(np.count_nonzero(counts)))
         weights = np.where(counts > 0, counts.sum() / (present * np.maximum(counts, 1)), 1.0)
         return weights.astype(np.float32)
@@ -292,10 +347,10 @@ def as_class_weights(class_weight: Any, answers: Targets, loss: str) -> Floats |
                     f"class_weight must have labels from 0 to {n_outputs - 1}, got {shown(label)}"
                 )
             weights[int(label)] = _WEIGHT.check(f"class_weight[{label}]", weight)
-        return weights.astype(np.float32)
+        return np.delete(weights, retired).astype(np.float32)
     array = numbers(class_weight, "class_weight")
     if array.shape != (n_outputs,):
         raise ValueError(f"class_weight must have the shape ({n_outputs},), got {array.shape}")
     for label, weight in enumerate(array.tolist()):
         _WEIGHT.check(f"class_weight[{label}]", weight)
-    return array.astype(np.float32)
+    return np.delete(array, retired).astype(np.float32)

@@ -7,7 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import _core, files, ledger, planning, specification, training
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, files, ledger, outputs, planning, specification, training
 from .defaults import check, default, resolve
 from .job import Job, prepare
 from .layers import Dense
@@ -110,16 +113,20 @@ class Network(Predicts):
         self.simulated_workers: int = default("simulated_workers")
         self._state = State.new(len(self.layers))
         self._ways: list[list[planning.Way]] = []  # of each layer, the chosen one first
+        self._core = self._new_core(self.layers)
+
+    def _new_core(self, layers: Sequence[Dense]) -> _core.Network:
+        """An untrained core with these layers, and all else as the network has it."""
         try:
-            self._core = _core.Network(
+            return _core.Network(
                 self.n_inputs,
-                [specification.core_layer(layer) for layer in self.layers],
+                [specification.core_layer(layer) for layer in layers],
                 self.loss,
                 specification.core_optimizer(self.optimizer, self.l2),
                 self.seed,
             )
         except MemoryError:
-            sizes = [self.n_inputs, *(layer.n for layer in self.layers)]
+            sizes = [self.n_inputs, *(layer.n for layer in layers)]
             weights = sum(n * m for n, m in itertools.pairwise(sizes))
             raise MemoryError(f"layers must fit in memory, got {weights:,} weights") from None
 
@@ -150,7 +157,8 @@ class Network(Predicts):
             X: (n, n_inputs) numbers, dense or SciPy sparse.
             y: softmax: n labels 0, 1, ..., or several a row as a sparse indicator matrix or a list
                 of lists; logistic: an indicator matrix (n, outputs) or a list of lists of labels;
-                squared: (n,) or (n, outputs) numbers.
+                squared: (n,) or (n, outputs) numbers. Of several labels a row, those that were
+                retired are left out; a row's only label must not be retired.
             epochs: passes over the data, those of earlier calls included; also the length of the
                 schedule.
             validation: `(X, y)`, or a share of the rows to hold out, for scores in the history.
@@ -216,8 +224,79 @@ class Network(Predicts):
             n_outputs=self.n_outputs,
             loss=self.loss,
             seed=self.seed,
+            retired=self._retired,
             **settings,
         )
+
+    # Labels that come and go
+
+    def add_labels(self, n: int, *, weights: Any = None, biases: Any = None) -> NDArray[np.int64]:
+        """Add outputs for n new labels; all that was learned stays, and training goes on.
+
+        The labels there were keep their weights, optimizer state and hashes, so that their scores
+        stay the same; the new ones are hashed with the functions there are, and found at once.
+        The layer is computed as before, and keeps the same share of its outputs. An epoch under
+        way starts again, and `report` counts from here on. While it works, the network is in
+        memory twice.
+
+        A model of the command line has its labels' names in `extra["classes"]`, if they have any:
+        append the new ones there.
+
+        Args:
+            n: how many.
+            weights: (n, size of the last hidden layer) numbers, the first weights of each; None is
+                the mean of the labels there are, and noise of half their spread.
+            biases: (n,) numbers; None is, with `prior=True`, the prior of a label that was in none
+                of the rows seen, else the lowest bias among the labels there are. So a new label
+                seldom outdoes others before it was learned.
+
+        Returns:
+            The new labels, (n,): the numbers that follow the last one.
+
+        Raises:
+            TypeError: a value of the wrong type.
+            ValueError: n below 1 or too many labels, a wrong shape, NaN or infinity, or a squared
+                loss, which has no labels.
+            MemoryError: too many weights for this machine; the network stays as it was.
+
+        Example:
+            >>> from hashgrad import Dense, Network
+            >>> net = Network(2, [Dense(8), Dense(2)]).fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+            >>> net.add_labels(2)
+            array([2, 3])
+            >>> int(net.partial_fit([[1.0, 1.0]] * 200, [3] * 200).predict([[1.0, 1.0]])[0])
+            3
+        """
+        return outputs.add(self, n, weights, biases)
+
+    def retire_labels(self, labels: Any) -> None:
+        """Take labels out: they are never predicted again, nor trained, and take no room.
+
+        The others keep their numbers, weights, optimizer state and hashes. In `decision_function`
+        a retired label has the score -inf, in `predict_proba` the probability 0. In y, rows that
+        list several labels may still name it, which is ignored; a row's only label it may not be.
+        Its number is not given to a new label. An epoch under way starts again, and `report`
+        counts from here on. While it works, the network is in memory twice.
+
+        Args:
+            labels: integers, each from 0 to n_outputs - 1 and not retired yet; none is allowed.
+
+        Raises:
+            TypeError: labels that are not integers.
+            ValueError: a label out of range, named twice or retired already, or all that are
+                left; or a squared loss, which has no labels.
+            MemoryError: no room for the copy; the network stays as it was.
+
+        Example:
+            >>> from hashgrad import Dense, Network
+            >>> net = Network(2, [Dense(8), Dense(3)]).fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+            >>> net.retire_labels([1])
+            >>> net.retired, net.n_outputs, net.layers[-1].n
+            ([1], 3, 2)
+            >>> net.predict_proba([[1.0, 0.0]])[0, 1].item()
+            0.0
+        """
+        outputs.retire(self, labels)
 
     def arrangement(self) -> list[dict[str, str]]:
         """How each layer is computed: `layout`, `lookup` and `code`, by choice or as planned.
@@ -248,7 +327,7 @@ class Network(Predicts):
             True
         """
         self._need_tables()
-        return Predictor(self._core.compacted(), self.loss, self.threads)
+        return Predictor(self._core.compacted(), self.loss, self.threads, self._retired)
 
     # Knowledge of itself
 

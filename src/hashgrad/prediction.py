@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from . import _core, metrics
 from .checks import Interval, wrong_type
 from .data import Floats, Inputs, as_inputs
-from .labels import Targets, as_targets
+from .labels import NO_LABELS, Labels, Targets, as_targets
 
 _PRECISIONS = (1, 3, 5)
 _BLOCK_SCORES = 1 << 24  # scores held at a time where a result is smaller than all of them
@@ -22,6 +22,8 @@ class Predicts:
     loss: str
     threads: int
     _core: _core.Network
+    _retired: Labels = NO_LABELS  # ascending
+    _labels: NDArray[np.int32] | None = None  # of the outputs, and -1 for none; None: their numbers
 
     def predict(self, X: Any, exact: bool = False) -> Any:
         """The predicted answers.
@@ -41,7 +43,7 @@ class Predicts:
         """
         inputs = self._checked(X)
         if self.loss == "softmax":
-            return self._best(inputs, exact).astype(np.int64)
+            return self._named(self._best(inputs, exact)).astype(np.int64)
         if self.loss == "squared":
             scores = self._core.scores(inputs.batch, exact, self._n_threads)
             return scores[:, 0] if self.n_outputs == 1 else scores
@@ -51,7 +53,7 @@ class Predicts:
         blocks = []
         for start in range(0, inputs.n_rows, step):
             block = inputs.block(start, min(start + step, inputs.n_rows))
-            likely = self._core.scores(block.batch, exact, self._n_threads) > 0
+            likely = self._all_scores(block, exact) > 0
             blocks.append(csr_array(likely.astype(np.int8)))
         return vstack(blocks, format="csr")
 
@@ -73,12 +75,12 @@ class Predicts:
         if self.loss == "squared":
             raise ValueError("predict_proba needs the loss 'softmax' or 'logistic', got 'squared'")
         inputs = self._checked(X)
-        scores = np.asarray(self._core.scores(inputs.batch, exact, self._n_threads))
+        scores = self._all_scores(inputs, exact)
         if self.loss == "logistic":
             return _sigmoid(scores)
         lost = np.flatnonzero(np.isneginf(scores.max(axis=1)))
         if lost.size:  # no output found
-            scores[lost] = self._core.scores(inputs.take(lost).batch, True, self._n_threads)
+            scores[lost] = self._all_scores(inputs.take(lost), True)
         scores -= scores.max(axis=1, keepdims=True)
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=1, keepdims=True)
@@ -87,7 +89,8 @@ class Predicts:
     def decision_function(self, X: Any, exact: bool = False) -> NDArray[np.float32]:
         """Raw outputs (n, outputs), before softmax or sigmoid.
 
-        Outputs that the last layer's selector left out are -inf (0 for the squared loss).
+        Outputs that the last layer's selector left out are -inf (0 for the squared loss), as are
+        retired labels.
 
         Args:
             X: as in `predict`.
@@ -96,8 +99,7 @@ class Predicts:
         Raises:
             ValueError: as `predict`.
         """
-        inputs = self._checked(X)
-        return np.asarray(self._core.scores(inputs.batch, exact, self._n_threads))
+        return self._all_scores(self._checked(X), exact)
 
     def predict_topk(
         self, X: Any, k: int, exact: bool = False
@@ -106,7 +108,7 @@ class Predicts:
 
         Args:
             X: as in `predict`.
-            k: 1 to the number of outputs.
+            k: 1 to the number of outputs, retired labels not counted.
             exact: as in `predict`.
 
         Returns:
@@ -122,8 +124,9 @@ class Predicts:
             >>> indices.shape
             (1, 2)
         """
-        k = Interval(1, self.n_outputs, integer=True).check("k", k)
-        return self._topk(self._checked(X), k, exact)
+        k = Interval(1, int(self._core.n_outputs), integer=True).check("k", k)
+        outputs, scores = self._topk(self._checked(X), k, exact)
+        return self._named(outputs), scores
 
     def evaluate(self, X: Any, y: Any, exact: bool = False) -> dict[str, float]:
         """Scores on these rows.
@@ -143,7 +146,7 @@ class Predicts:
             ValueError: as `fit`.
         """
         inputs = self._checked(X)
-        targets = as_targets(y, self.loss, self.n_outputs, inputs.n_rows)
+        targets = as_targets(y, self.loss, self.n_outputs, inputs.n_rows, retired=self._retired)
         return self._scores(inputs, targets, exact)
 
     def _scores(self, inputs: Inputs, targets: Targets, exact: bool = False) -> dict[str, float]:
@@ -158,7 +161,7 @@ class Predicts:
         if self.n_outputs == 1:
             positive = self._core.scores(batch, exact, self._n_threads)[:, 0] > 0
             return {"accuracy": metrics.accuracy(np.diff(targets.indptr) == 1, positive)}
-        ranks = [k for k in _PRECISIONS if k <= self.n_outputs]
+        ranks = [k for k in _PRECISIONS if k <= self._core.n_outputs]
         ranked = self._topk(inputs, ranks[-1], exact)[0]
         return {
             f"precision_at_{k}": metrics.precision_at_k(targets.indptr, targets.labels, ranked, k)
@@ -178,6 +181,26 @@ class Predicts:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         indices, scores = self._core.topk(inputs.batch, k, exact, self._n_threads)
         return np.asarray(indices), np.asarray(scores)
+
+    def _all_scores(self, inputs: Inputs, exact: bool) -> NDArray[np.float32]:
+        """Scores (n, outputs), a column for retired labels too."""
+        scores = np.asarray(self._core.scores(inputs.batch, exact, self._n_threads))
+        if self._labels is None:
+            return scores
+        spread = np.full((inputs.n_rows, self.n_outputs), -np.inf, np.float32)
+        spread[:, self._labels[:-1]] = scores
+        return spread
+
+    def _named(self, outputs: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The labels of outputs; -1, for none, stays."""
+        return outputs if self._labels is None else self._labels[outputs]
+
+    def _retire(self, retired: Labels) -> None:
+        """The last layer's outputs are those of all labels but these."""
+        self._retired = retired
+        if retired.size:
+            labels = np.arange(int(self._core.n_outputs) + len(retired), dtype=np.int32)
+            self._labels = np.append(np.delete(labels, retired), np.int32(-1))
 
     def _checked(self, X: Any) -> Inputs:
         self._need_tables()
@@ -209,14 +232,20 @@ class Predicts:
             True
         """
         try:
-            return int(self._core.best(x, exact))
+            best = int(self._core.best(x, exact))
         except TypeError:  # only now: what is right is to be fast
             raise wrong_type("x", "one contiguous row of float32", x) from None
+        return best if self._labels is None else int(self._labels[best])
 
     @property
     def n_outputs(self) -> int:
-        """Size of the last layer."""
-        return int(self._core.n_outputs)
+        """Labels, those retired included; without any, the size of the last layer."""
+        return int(self._core.n_outputs) + len(self._retired)
+
+    @property
+    def retired(self) -> list[int]:
+        """The labels that were retired, ascending."""
+        return [int(label) for label in self._retired]
 
     @property
     def n_parameters(self) -> int:
@@ -241,8 +270,11 @@ class Predictor(Predicts):
         threads: threads that predict many rows; 0 is all cores.
     """
 
-    def __init__(self, core: _core.Network, loss: str, threads: int) -> None:
+    def __init__(
+        self, core: _core.Network, loss: str, threads: int, retired: Labels = NO_LABELS
+    ) -> None:
         self._core, self.loss, self.threads = core, loss, threads
+        self._retire(retired)
 
     def __repr__(self) -> str:
         return f"Predictor({self.n_parameters:,} parameters, {self.memory_bytes:,} bytes)"
