@@ -36,7 +36,7 @@ def info(
     header = files.read_header(model)
     metadata = header.metadata
     specification, extra = metadata["specification"], metadata["extra"]
-    history = metadata["history"]
+    history, retired = metadata["history"], metadata["retired"]
     parameters = sum(
         (n_in + 1) * layer.n
         for n_in, layer in zip(
@@ -55,6 +55,7 @@ def info(
         "specification": specification,
         "arrangement": metadata["arrangement"],
         "extra": extra,
+        "retired": retired,
         "history": history,
         "tensors": {
             name: {"dtype": str(stored.dtype), "shape": list(stored.shape)}
@@ -80,6 +81,7 @@ def info(
             ("optimizer", _settings(specification["optimizer"])),
             ("schedule", _settings(specification["schedule"])),
             ("batch size", str(specification["batch_size"])),
+            *((("retired labels", f"{len(retired):,}"),) if retired else ()),
             ("prior", "labels' frequencies" if specification["prior"] else "none"),
             ("weighting", _weighting(extra)),
             ("seed", str(specification["seed"])),

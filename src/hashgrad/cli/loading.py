@@ -30,6 +30,7 @@ def load_data(
     *,
     task: str | None = None,
     network: hashgrad.Network | None = None,
+    growing: bool = False,
 ) -> Dataset:
     """The data set that a name or a path names.
 
@@ -38,6 +39,7 @@ def load_data(
         test: a file with its test rows, or the share of the rows to hold out; None takes its own.
         task: what the targets mean; None reads it off them, or takes the network's.
         network: the network they are for: fixes the width, the task and the classes.
+        growing: the data may have more labels than the network.
 
     Raises:
         OSError: a file cannot be read.
@@ -67,7 +69,7 @@ def load_data(
         raise type(error)(f"--test {words[1]}") from error
     if task is not None and data.task != task:
         raise ValueError(f"the data must be for {task}, got {data.name}, a {data.task}")
-    if network is not None and data.n_outputs > network.n_outputs:
+    if network is not None and data.n_outputs > network.n_outputs and not growing:
         raise ValueError(
             f"{data.name} must have at most the model's {network.n_outputs} outputs, "
             f"got {data.n_outputs}"
@@ -124,4 +126,10 @@ def widened(network: hashgrad.Network, y: Any) -> Any:
 
 def labels(network: hashgrad.Network) -> list[Any] | None:
     """What the outputs stand for; None where each stands for its own number."""
-    return cast("list[Any] | None", network.extra.get("classes"))
+    names = cast("list[Any] | None", network.extra.get("classes"))
+    if names is not None and len(names) != network.n_outputs:
+        raise ValueError(
+            f"extra['classes'] must name each of the model's {network.n_outputs} labels, "
+            f"got {len(names)} names"
+        )
+    return names

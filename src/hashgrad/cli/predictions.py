@@ -105,7 +105,7 @@ def predict_rows(network: Network, rows: Any, top: int | None, exact: bool) -> P
     if top is not None:
         if network.loss == "squared":
             raise ValueError(f"--top needs a model with labels, got {top} for a regression")
-        k = Interval(1, network.n_outputs, integer=True).check("--top", top)
+        k = Interval(1, network.layers[-1].n, integer=True).check("--top", top)
         found, scores = network.predict_topk(rows, k, exact=exact)
         return Predictions("top", found, scores, names)
     answers = network.predict(rows, exact=exact)

@@ -64,6 +64,14 @@ def train(
             rich_help_panel=FILES,
         ),
     ] = None,
+    add_labels: Annotated[
+        bool,
+        typer.Option(
+            "--add-labels",
+            help="With --resume, add the labels that DATA have and the model lacks.",
+            rich_help_panel=FILES,
+        ),
+    ] = False,
     json: Annotated[
         str | None,
         typer.Option(
@@ -180,6 +188,8 @@ def train(
     fitting = _fitting(params)
     n_threads = check("threads", threads, argument="--threads")
     if resume is None:
+        if add_labels:
+            raise ValueError("--add-labels needs --resume, the model to add them to, got none")
         plan = _Plan(params)
         dataset = load_data(data, test, task=plan.task)
         weights = Weighting.fitted(weighting, dataset.x_train) if weighting else None
@@ -188,7 +198,7 @@ def train(
     else:
         _refuse_settled(params)
         network = hashgrad.load(resume, threads=n_threads)
-        dataset = load_data(data, test, network=network)
+        dataset = load_data(data, test, network=network, growing=add_labels)
         weights = weighting_of(network)
         fitting = {**network.extra.get("fit", {}), **fitting}
     fitting.setdefault("epochs", default("epochs"))
@@ -197,6 +207,9 @@ def train(
             f"--epochs must be above the {network.epochs} that the model has behind it "
             f"(they count from its birth), got {fitting['epochs']}"
         )
+    if dataset.n_outputs > network.n_outputs:
+        added = network.add_labels(dataset.n_outputs - network.n_outputs)
+        people.print(f"labels {added[0]} to {added[-1]} added")
     network.extra = _notes(dataset, fitting, weights)
     people.print(f"{dataset!r}\n{shape(network)}")
     resumed_from = None if resume is None else network.epochs
