@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from . import _core, files, ledger, outputs, planning, specification, training
 from .defaults import check, default, resolve
 from .job import Job, prepare
 from .layers import Dense
+from .memory import Memory, check_fits, needed, too_large
 from .optimizers import OPTIMIZERS, SGD, Optimizer
 from .prediction import Predictor, Predicts
 from .schedules import SCHEDULES, Cosine, Schedule
@@ -60,7 +60,7 @@ class Network(Predicts):
     Raises:
         TypeError: a value of the wrong type.
         ValueError: a value out of range, an unknown name, no layers.
-        MemoryError: too many weights for this machine.
+        MemoryError: the network would take more memory than there is; nothing was allocated.
 
     Example:
         >>> import numpy as np
@@ -117,6 +117,9 @@ class Network(Predicts):
 
     def _new_core(self, layers: Sequence[Dense]) -> _core.Network:
         """An untrained core with these layers, and all else as the network has it."""
+        memory = self._memory(layers)
+        sizes = [self.n_inputs, *(layer.n for layer in layers)]
+        check_fits(memory, sizes)
         try:
             return _core.Network(
                 self.n_inputs,
@@ -126,9 +129,19 @@ class Network(Predicts):
                 self.seed,
             )
         except MemoryError:
-            sizes = [self.n_inputs, *(layer.n for layer in layers)]
-            weights = sum(n * m for n, m in itertools.pairwise(sizes))
-            raise MemoryError(f"layers must fit in memory, got {weights:,} weights") from None
+            raise too_large(sizes, memory) from None
+
+    def _memory(
+        self, layers: Sequence[Dense], arrangement: list[dict[str, str]] | None = None
+    ) -> Memory:
+        return needed(
+            self.n_inputs,
+            layers,
+            self.optimizer,
+            batch_size=self.batch_size,
+            threads=self._n_threads,
+            arrangement=arrangement,
+        )
 
     # Training
 
@@ -335,6 +348,20 @@ class Network(Predicts):
     def epochs(self) -> int:
         """Epochs finished since the network's birth."""
         return self._state.epochs
+
+    def memory(self) -> Memory:
+        """The bytes it takes, by what they are for, as `hashgrad.memory.needed` reckons.
+
+        Beside them come the data, and for a while: a layer's weights once more where planning
+        turns them round; all weights once more with early stopping. `memory_bytes` is what weights,
+        optimizer, hashes and tables take at the moment.
+
+        Example:
+            >>> from hashgrad import Dense, Network
+            >>> print(Network(1000, [Dense(500), Dense(10)], optimizer="momentum").memory())
+            3.9 MiB (weights 1.9 MiB, optimizer 1.9 MiB, examples 63.8 KiB)
+        """
+        return self._memory(self.layers, self.arrangement())
 
     def report(self) -> ledger.Report:
         """What training has cost and how well the selection works: prints as tables.

@@ -132,6 +132,24 @@ def core_layer(layer: Dense) -> _core.LayerSpec:
     return spec
 
 
+def first_arrangement(layers: Sequence[Dense]) -> list[dict[str, str]]:
+    """How the core computes layers before planning: an untrained network's `arrangement`.
+
+    >>> first_arrangement([Dense(9), Dense(9, active=LSH(0.5, lookup="tables"))])[1]
+    {'layout': 'neuron', 'lookup': 'tables', 'code': 'bits'}
+    """
+    ways = []
+    for layer in layers:
+        spec = core_layer(layer.with_activation("linear"))
+        way = {"layout": spec.layout, "lookup": "exact", "code": "none"}
+        if isinstance(layer.selector, LSH):
+            lsh = spec.lsh.resolved(layer.n)
+            if lsh.lookup != "exact":
+                way |= {"lookup": lsh.lookup, "code": lsh.code}
+        ways.append(way)
+    return ways
+
+
 WAYS = {
     "layout": ("neuron", "input"),
     "lookup": ("exact", "scan", "tables"),
@@ -201,6 +219,11 @@ def core_schedule(schedule: Schedule, rate: float, rows: int, total: int) -> _co
     return spec
 
 
+def n_moments(optimizer: Optimizer) -> int:
+    """Numbers that an optimizer keeps for each weight."""
+    return {"momentum": 1, "adagrad": 2, "adam": 2}.get(optimizer.word, 0)
+
+
 def tensor_shapes(
     n_inputs: int,
     layers: Sequence[Dense],
@@ -217,7 +240,7 @@ def tensor_shapes(
         built: whether the hash tables were built; before, hashed layers have no such tensors.
         arrangement: how each layer is computed, as the core says it.
     """
-    moments = {"momentum": 1, "adagrad": 2, "adam": 2}.get(optimizer.word, 0)
+    moments = n_moments(optimizer)
     shapes: dict[str, tuple[int, ...]] = {}
     for number, layer in enumerate(layers):
         n, here = layer.n, f"layers.{number}."
@@ -229,7 +252,7 @@ def tensor_shapes(
             shapes[here + "optimizer.row_square"] = (n_inputs + 1 if by_input else n,)
         code = arrangement[number]["code"]
         if isinstance(layer.selector, LSH) and built and code != "none":
-            hashes = _hash_shapes(layer.selector, n, n_inputs, code)
+            hashes = hash_shapes(layer.selector, n, n_inputs, code)
             shapes |= {f"{here}lsh.{name}": shape for name, shape in hashes.items()}
         n_inputs = n
     return {
@@ -237,10 +260,10 @@ def tensor_shapes(
     }
 
 
-def _hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[int, ...]]:
+def hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[int, ...]]:
     """Shapes of what a hashed layer keeps of its hash functions and of its neurons' hashes."""
-    coordinates = _whole(min(lsh.rank, n_inputs + 1), 16)  # blocks
-    width = coordinates if code == "bytes" else _whole(lsh.bits * lsh.tables, 64)  # words
+    coordinates = whole(min(lsh.rank, n_inputs + 1), 16)  # blocks
+    width = coordinates if code == "bytes" else whole(lsh.bits * lsh.tables, 64)  # words
     across = coordinates if lsh.projection == "subspace" else width
     shapes: dict[str, tuple[int, ...]] = {
         "projection": (n_inputs + 1, across),
@@ -260,5 +283,6 @@ def _hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[
     return shapes
 
 
-def _whole(n: int, unit: int) -> int:
+def whole(n: int, unit: int) -> int:
+    """The least multiple of `unit` that is not below n."""
     return -(-n // unit) * unit

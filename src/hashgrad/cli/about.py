@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hashgrad import __version__, _core, calibration, files
-from hashgrad.memory import available_memory_bytes, in_words, total_memory_bytes
+from hashgrad.memory import available_memory_bytes, in_words, needed, total_memory_bytes
 
 from .loading import WEIGHTING
 from .machine import (
@@ -45,12 +45,21 @@ def info(
             strict=False,
         )
     )
+    made = header.arguments
+    memory = needed(
+        made["n_inputs"],
+        made["layers"],
+        made["optimizer"],
+        batch_size=made["batch_size"],
+        arrangement=metadata["arrangement"],
+    )
     result: dict[str, Any] = {
         "path": model,
         "bytes": Path(model).stat().st_size,
         "format": metadata["format"],
         "written_by": metadata["version"],
         "parameters": parameters,
+        "memory": memory.to_dict(),
         "epochs": metadata["training"]["epochs"],
         "specification": specification,
         "arrangement": metadata["arrangement"],
@@ -70,6 +79,7 @@ def info(
             ("written by", f"hashgrad {metadata['version']}"),
             ("data", _data(extra)),
             ("parameters", f"{parameters:,}"),
+            ("memory", str(memory)),
             ("inputs", f"{specification['n_inputs']:,}"),
             *(
                 (f"layer {number}", f"{_layer(layer)}; {_way(way)}")

@@ -66,6 +66,7 @@ def training_result(
         "train_seconds": seconds,
         "examples_per_second": examples / seconds if seconds > 0 else 0.0,
         "parameters": network.n_parameters,
+        "memory": network.memory().to_dict(),
         "epochs": network.epochs,
         "resumed_from_epoch": resumed_from_epoch,
         "interrupted": network.interrupted,

@@ -211,7 +211,7 @@ def train(
         added = network.add_labels(dataset.n_outputs - network.n_outputs)
         people.print(f"labels {added[0]} to {added[-1]} added")
     network.extra = _notes(dataset, fitting, weights)
-    people.print(f"{dataset!r}\n{shape(network)}")
+    people.print(f"{dataset!r}\n{shape(network)}\nmemory {network.memory()}")
     resumed_from = None if resume is None else network.epochs
     examples_before = network.report().to_dict()["examples"]
     wall, processors = time.perf_counter(), time.process_time()
