@@ -171,11 +171,16 @@ nb::dict tensors(nb::handle self) {
     put(d, at + "lsh.mixing", self, index->family().mixing(), {coordinates, width});
     put(d, at + "lsh.balance", self, index->family().balance(), {coordinates});
     put(d, at + "lsh.coordinate", self, index->coordinate(), {n, coordinates});
-    put(d, at + "lsh.centre", self, index->centre(), {index->centre().size()});
+    put(d, at + "lsh.centre", self, index->family().centre(), {coordinates});
     put(d, at + "lsh.mean", self, index->family().mean(), {m});
     put(d, at + "lsh.sketch", self, index->sketch(), {n, width});
     put(d, at + "lsh.norm2", self, index->norm2(), {n});
     put(d, at + "lsh.tail", self, index->tail(), {n});
+    if (!index->sketches()) {
+      put(d, at + "lsh.signature", self, index->signatures(), {n, index->family().words()});
+      put(d, at + "lsh.norm", self, index->norm(), {n});
+      put(d, at + "lsh.code", self, index->codes(), {index->codes().size()});
+    }
     put(d, at + "lsh.scale", self, index->scale(), {1});
     put(d, at + "lsh.dirty", self, index->dirty(), {n});
   }
@@ -238,6 +243,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("rehash_every", &LshSpec::rehash_every)
       .def_rw("rebuild_every", &LshSpec::rebuild_every)
       .def_rw("pooled", &LshSpec::pooled)
+      .def_rw("bucket", &LshSpec::bucket)
       .def_rw("fill", &LshSpec::fill);
   word(lsh, "projection", &LshSpec::projection, kProjections);
   word(lsh, "transform", &LshSpec::transform, kTransforms);

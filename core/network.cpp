@@ -278,8 +278,10 @@ void Network::end_epoch() {
   const std::unique_lock writing(mutex_);
   land_all();
   collect_counts();
+  Team team(static_cast<int>(std::max<size_t>(1, walkers_.size())));
+  if (built_) rehash_marked(team);
   for (Layer& layer : layers())
-    if (layer.index()) layer.index()->refill_tables();
+    if (layer.index()) layer.index()->refill_tables(team);
 }
 
 }  // namespace hashgrad

@@ -98,7 +98,8 @@ struct LshSpec {
   uint64_t rehash_every = 4000;    // examples between re-hashings of touched rows (rehash = rows)
   uint64_t rebuild_every = 30000;  // examples between full rebuilds, once the schedule has backed off to it
   bool pooled = false;  // of an output layer: a batch's examples are trained on the union of what each of them keeps
-  uint32_t fill = 0;    // neurons in such a pool, at least; those missing are drawn at random
+  uint32_t bucket = 64;  // pooled: neurons that a bucket of a table holds, at most: the longest of those that fall in it
+  uint32_t fill = 0;     // neurons in such a pool, at least; those missing are drawn at random
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {
@@ -115,6 +116,7 @@ struct LshSpec {
          "candidates must be at least 1, got " + std::to_string(candidates));
     rule(!pooled || lookup != Lookup::kExact, "lookup must be 'scan' or 'tables' where pooled is set, got 'exact'");
     rule(!pooled || rehash != Rehash::kIncremental, "rehash must be 'rows' where pooled is set, got 'incremental'");
+    rule(bucket >= 1, "bucket must be at least 1, got 0");
     rule(pooled || fill == 0, "fill must be 0 unless pooled is set, got " + std::to_string(fill));
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
     rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");

@@ -9,7 +9,8 @@
 namespace hashgrad {
 
 namespace {
-constexpr uint64_t kFirstRebuild = 1000;  // examples; the interval then doubles up to rebuild_every
+constexpr uint64_t kFirstRebuild = 1000;  // examples, or a share of the neurons; it then doubles up to rebuild_every
+constexpr uint64_t kNeuronsAnExample = 50;
 }  // namespace
 
 Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const {
@@ -96,7 +97,10 @@ void Network::build(const Batch& batch, std::span<const uint32_t> sample, int th
   hire(team);
   rebuild(batch, sample, team);
   built_ = true;
-  rebuild_interval_ = std::min(kFirstRebuild, rebuild_every_);
+  uint64_t most = 0;
+  for (Layer& layer : layers())
+    if (layer.index()) most = std::max<uint64_t>(most, layer.spec().n_outputs);
+  rebuild_interval_ = std::min(std::max(kFirstRebuild, most / kNeuronsAnExample), rebuild_every_);
   next_rebuild_ = step_ + rebuild_interval_;
   next_rehash_ = step_ + rehash_every_;
 }

@@ -37,6 +37,7 @@ HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, u
     balance_ = Array<float>(n_coordinates_);
     balance_.fill(1.f);
     query_square_ = Array<float>(n_coordinates_);
+    if (spec.pooled) centre_ = Array<float>(n_coordinates_);
   }
   const uint32_t n = n_coordinates_ ? n_coordinates_ : width_;
   projection_ = Array<float>(size_t{n_columns} * n);
@@ -118,8 +119,9 @@ uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation) {
   return cost;
 }
 
-uint64_t HashFamily::rebalance(const Array<float>& coordinate, uint32_t n, bool centred) {
+uint64_t HashFamily::rebalance(const Array<float>& coordinate, uint32_t n) {
   if (!n_coordinates_) return 0;
+  const bool centred = !centre_.empty();
   for (uint32_t r = 0; r < rank_; r++) {
     double square = 0, mean = 0;
     for (size_t i = 0; i < n; i++) {
@@ -129,6 +131,7 @@ uint64_t HashFamily::rebalance(const Array<float>& coordinate, uint32_t n, bool 
     if (centred) square -= mean * mean;
     const bool known = query_square_[r] > 0.f && square > 0;
     balance_[r] = known ? std::clamp(static_cast<float>(std::pow(query_square_[r] / square, 0.25)), 1e-3f, 1e3f) : 1.f;
+    if (centred) centre_[r] = static_cast<float>(mean) * balance_[r];
   }
   return 2 * uint64_t{n} * rank_;
 }
@@ -211,6 +214,7 @@ void HashFamily::finish_neuron(const float* w, float tail, float* coordinate, fl
     return;
   }
   for (uint32_t r = 0; r < n_coordinates_; r++) coordinate[r] *= balance_[r];
+  if (!centre_.empty()) active().axpy(coordinate, -1.f, centre_.data(), n_coordinates_);
   norm2 = active().dot(coordinate, coordinate, n_coordinates_);
   mix(coordinate, sketch);
 }

@@ -53,17 +53,17 @@ class HashFamily {
   // First tail = b + w.mean and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
   // `sketch`.
   void project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const;
-  // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates and sketch (width).
+  // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates, less the centre where there
+  // is one, and sketch (width).
   void finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const;
   uint64_t sketch_cost() const {
     const uint64_t n = n_coordinates_ ? n_coordinates_ : width_;
     return n_columns_ * (n + 2) + uint64_t{n_coordinates_} * (width_ + 1);
   }
 
-  // Subspace only: balances for neurons with these coordinates (n x n_coordinates). Returns the multiplications it
-  // took.
-  // `centred`: by their spread around their mean.
-  uint64_t rebalance(const Array<float>& coordinate, uint32_t n, bool centred);
+  // Subspace only: balances for neurons with these coordinates (n x n_coordinates), and their centre where there is to
+  // be one: then by their spread around it. Returns the multiplications it took.
+  uint64_t rebalance(const Array<float>& coordinate, uint32_t n);
 
   // Bits of a neuron from its sketch and |v|^2; scale is the largest |v| of the layer (unused
   // without a transform). Not for bytes, for which Kernels::quantize does it.
@@ -86,6 +86,9 @@ class HashFamily {
   Array<float>& projection() { return projection_; }
   Array<float>& mixing() { return mixing_; }
   Array<float>& balance() { return balance_; }
+  // Neurons of a pooled layer are hashed less their mean: that takes the same from all inner products with a query, and
+  // ranks none before another, but their hashes no longer all say what the neurons have in common.
+  Array<float>& centre() { return centre_; }
   Array<float>& mean() { return mean_; }
 
  private:
@@ -106,6 +109,7 @@ class HashFamily {
   Array<float> mixing_;           // G of a subspace: n_coordinates x width
   Array<float> mean_;             // n_columns, the bias's 0
   Array<float> balance_;          // n_coordinates: d
+  Array<float> centre_;           // n_coordinates, pooled only: the neurons' mean
   Array<float> query_square_;     // n_coordinates: mean square of the sample's coordinates
   Array<float> mean_projection_;  // P [mean; 0], width or n_coordinates
   Array<float> extra_;            // terms x width: projections of the transform's coordinates

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint32_t kStalenessSample = 64;
 constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
+constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;     // for neurons to outgrow the largest before the next rebuild
 
 }  // namespace
@@ -23,29 +24,30 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     : family_(n_columns, spec, seed, layer),
       n_neurons_(n_neurons),
       incremental_(incremental),
-      sketch_(size_t{n_neurons} * family_.width()),
+      sketches_(!spec.pooled),
       scale_(1),
       dirty_(n_neurons) {
+  if (sketches_) sketch_ = Array<float>(size_t{n_neurons} * family_.width());
   if (family_.bytes()) {
     const size_t padded = round_up(n_neurons, kBlock);
     code_ = Array<uint8_t>(padded * family_.width());
   } else {
-    tail_ = Array<float>(n_neurons);
-    coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
-    norm2_ = Array<float>(n_neurons);
     norm_ = Array<float>(n_neurons);
     signature_ = Array<uint64_t>(size_t{n_neurons} * family_.words());
   }
-  if (spec.pooled && family_.n_coordinates()) centre_ = Array<float>(family_.width() + family_.n_coordinates());
-  if (family_.spec().lookup == Lookup::kTables) tables_.emplace(n_neurons, spec.bits, spec.tables);
+  if (sketches_ && !family_.bytes()) {
+    tail_ = Array<float>(n_neurons);
+    coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
+    norm2_ = Array<float>(n_neurons);
+  }
+  if (family_.spec().lookup == Lookup::kTables) tables_.emplace(n_neurons, spec.bits, spec.tables, spec.pooled ? spec.bucket : 0);
 }
 
-void LshIndex::encode(uint32_t i, LookupScratch& scratch) {
-  if (family_.bytes()) return quantize(&sketch_[size_t{i} * family_.width()], code(i), kCodeStep);
+void LshIndex::encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch) {
+  if (family_.bytes()) return quantize(sketch, code(i), kCodeStep);
   scratch.encode.resize(family_.width());
-  norm_[i] = std::sqrt(norm2_[i]);
-  family_.encode_neuron(&sketch_[size_t{i} * family_.width()], norm2_[i], scale_[0], scratch.encode.data(),
-                        signature(i));
+  norm_[i] = std::sqrt(norm2);
+  family_.encode_neuron(sketch, norm2, scale_[0], scratch.encode.data(), signature(i));
 }
 
 void LshIndex::quantize(const float* sketch, uint8_t* code, size_t step) const {
@@ -53,80 +55,64 @@ void LshIndex::quantize(const float* sketch, uint8_t* code, size_t step) const {
                     code, step);
 }
 
-void LshIndex::encode_all(Team& team) {
-  std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
-  team.each(n_neurons_, 64,
-            [&](int member, size_t i) { encode(static_cast<uint32_t>(i), scratch[static_cast<size_t>(member)]); });
+// From its weights alone.
+void LshIndex::hash(uint32_t i, const Weights& w, LookupScratch& s) {
+  const size_t width = family_.width(), n = family_.n_coordinates();
+  s.sketch.resize(width), s.coordinate.resize(n);
+  float* sketch = sketches_ ? &sketch_[i * width] : s.sketch.data();
+  float* coordinate = coordinate_.empty() ? s.coordinate.data() : &coordinate_[i * n];
+  float norm2, tail;
+  family_.project_neuron(w.row(i), coordinate, sketch, tail);
+  family_.finish_neuron(w.row(i), tail, coordinate, sketch, norm2);
+  if (!norm2_.empty()) norm2_[i] = norm2, tail_[i] = tail;
+  encode(i, sketch, norm2, s);
 }
 
 uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, Team& team) {
-  const size_t width = family_.width(), n = family_.n_coordinates();
+  const size_t width = family_.width(), n_coordinates = family_.n_coordinates();
   uint64_t cost = family_.fit(sample, generation);
-  Array<float> own;  // bytes have no use for coordinates but to be balanced
-  if (family_.bytes()) own = Array<float>(n_neurons_ * n);
-  Array<float>& all = family_.bytes() ? own : coordinate_;
-  const auto coordinates = [&](size_t i) { return n ? &all[i * n] : nullptr; };
-  Array<float> tail(n_neurons_);
-  team.each(n_neurons_, 16, [&](int, size_t i) {
-    family_.project_neuron(w.row(static_cast<uint32_t>(i)), coordinates(i), &sketch_[i * width], tail[i]);
+  // First what all neurons have in common, if hashes take it into account; of very many, from an even choice of them.
+  const bool scaled = family_.bytes() || family_.spec().transform != Transform::kNone;
+  const uint32_t n = !n_coordinates && !scaled ? 0 : n_neurons_ <= kAllNeurons ? n_neurons_ : kSomeNeurons;
+  const auto id = [&](size_t s) { return static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n); };
+  Array<float> coordinate(n * n_coordinates), sketch(n_coordinates ? 0 : n * width), norm2(n), largest(n), tail(n);
+  std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
+  team.each(n, 16, [&](int, size_t s) {
+    family_.project_neuron(w.row(id(s)), n_coordinates ? &coordinate[s * n_coordinates] : nullptr,
+                           n_coordinates ? nullptr : &sketch[s * width], tail[s]);
   });
-  cost += family_.rebalance(all, n_neurons_, !centre_.empty());
-  team.each(n_neurons_, 16, [&](int, size_t i) {
-    float norm2;
-    family_.finish_neuron(w.row(static_cast<uint32_t>(i)), tail[i], coordinates(i), &sketch_[i * width], norm2);
-    if (!family_.bytes()) norm2_[i] = norm2, tail_[i] = tail[i];
+  cost += family_.rebalance(coordinate, n);
+  team.each(n, 16, [&](int member, size_t s) {
+    std::vector<float>& own = scratch[static_cast<size_t>(member)].sketch;
+    own.resize(width);
+    float* row = n_coordinates ? own.data() : &sketch[s * width];
+    family_.finish_neuron(w.row(id(s)), tail[s], n_coordinates ? &coordinate[s * n_coordinates] : nullptr, row,
+                          norm2[s]);
+    for (size_t j = 0; j < width; j++) largest[s] = std::max(largest[s], std::fabs(row[j]));
   });
-  if (!centre_.empty()) {
-    find_centre(all, team);
-    team.each(n_neurons_, 16, [&](int, size_t i) {
-      float norm2;
-      take_centre(&sketch_[i * width], coordinates(i), norm2);
-      if (!family_.bytes()) norm2_[i] = norm2;
-    });
-  }
-  set_scale(family_.bytes() ? largest_projection() : std::sqrt(*std::max_element(norm2_.begin(), norm2_.end())));
-  encode_all(team);
-  refill_tables();
+  const Array<float>& size = family_.bytes() ? largest : norm2;
+  const float most = scaled ? *std::max_element(size.begin(), size.end()) : 1.f;
+  set_scale(family_.bytes() ? most : std::sqrt(most));
+  team.each(n_neurons_, 16, [&](int member, size_t i) {
+    hash(static_cast<uint32_t>(i), w, scratch[static_cast<size_t>(member)]);
+  });
+  refill_tables(team);
   dirty_.fill(0);
-  return cost + n_neurons_ * (family_.sketch_cost() + family_.encode_cost());
+  return cost + (uint64_t{n} + n_neurons_) * family_.sketch_cost() + n_neurons_ * family_.encode_cost();
 }
 
-// Sums of parts of the neurons, which do not depend on the team's size.
-void LshIndex::find_centre(const Array<float>& coordinate, Team& team) {
-  constexpr size_t kParts = 64;
-  const size_t width = family_.width(), n = family_.n_coordinates(), both = width + n;
-  std::vector<double> total(kParts * both);
-  team.each(kParts, 1, [&](int, size_t part) {
-    double* sum = &total[part * both];
-    for (size_t i = n_neurons_ * part / kParts; i < n_neurons_ * (part + 1) / kParts; i++) {
-      for (size_t j = 0; j < width; j++) sum[j] += double{sketch_[i * width + j]};
-      for (size_t j = 0; j < n; j++) sum[width + j] += double{coordinate[i * n + j]};
-    }
-  });
-  for (size_t j = 0; j < both; j++) {
-    double sum = 0;
-    for (size_t part = 0; part < kParts; part++) sum += total[part * both + j];
-    centre_[j] = static_cast<float>(sum / n_neurons_);
-  }
-}
-
-void LshIndex::take_centre(float* sketch, float* coordinate, float& norm2) const {
-  if (centre_.empty()) return;
-  const size_t width = family_.width(), n = family_.n_coordinates();
-  active().axpy(sketch, -1.f, centre_.data(), width);
-  active().axpy(coordinate, -1.f, centre_.data() + width, n);
-  norm2 = active().dot(coordinate, coordinate, n);
-}
-
-void LshIndex::refill_tables() {
-  if (tables_) tables_->rebuild(signature_.data(), family_.words());
+void LshIndex::refill_tables(Team& team) {
+  if (tables_) tables_->rebuild(signature_.data(), family_.words(), norm_.data(), team);
 }
 
 void LshIndex::derive(Team& team) {
   family_.derive();
   set_scale(scale_[0]);
-  encode_all(team);
-  refill_tables();
+  std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
+  if (sketches_)
+    team.each(n_neurons_, 64,
+              [&](int member, size_t i) { encode(static_cast<uint32_t>(i), scratch[static_cast<size_t>(member)]); });
+  refill_tables(team);
 }
 
 uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q, LookupScratch& scratch) {
@@ -151,7 +137,7 @@ uint64_t LshIndex::follow(uint32_t i, float step, float wx, const Query& q, Look
   tail_[i] -= step * dt;
   encode(i, scratch);
   if (tables_)
-    for (int t = 0; t < tables_->n_tables(); t++) tables_->move(t, i, signature(i));
+    for (int t = 0; t < tables_->n_tables(); t++) tables_->move(t, i, signature(i), norm_[i]);
   return cost;
 }
 
@@ -179,26 +165,17 @@ uint64_t LshIndex::follow(uint32_t i, std::span<const std::pair<float, const Que
 }
 
 void LshIndex::move_in_tables(int table, std::span<const uint32_t> neurons) {
-  for (const uint32_t i : neurons) tables_->move(table, i, signature(i));
+  for (const uint32_t i : neurons) tables_->move(table, i, signature(i), norm_[i]);
 }
 
 uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
   std::vector<uint32_t> marked;
   for (uint32_t i = 0; i < n_neurons_; i++)
     if (dirty_[i]) marked.push_back(i);
-  const size_t width = family_.width(), n = family_.n_coordinates();
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
-  std::vector<std::vector<float>> coordinates(static_cast<size_t>(team.size()), std::vector<float>(n));
   team.each(marked.size(), 16, [&](int member, size_t k) {
-    const uint32_t i = marked[k];
-    float* coordinate = coordinate_.empty() ? coordinates[static_cast<size_t>(member)].data() : &coordinate_[i * n];
-    float norm2, tail;
-    family_.project_neuron(w.row(i), coordinate, &sketch_[i * width], tail);
-    family_.finish_neuron(w.row(i), tail, coordinate, &sketch_[i * width], norm2);
-    take_centre(&sketch_[i * width], coordinate, norm2);
-    if (!family_.bytes()) norm2_[i] = norm2, tail_[i] = tail;
-    encode(i, scratch[static_cast<size_t>(member)]);
-    dirty_[i] = 0;
+    hash(marked[k], w, scratch[static_cast<size_t>(member)]);
+    dirty_[marked[k]] = 0;
   });
   if (tables_)
     team.each(static_cast<size_t>(tables_->n_tables()), 1,
@@ -217,7 +194,6 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
     float tail, norm2;
     family_.project_neuron(w.row(i), coordinate.data(), sketch.data(), tail);
     family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
-    take_centre(sketch.data(), coordinate.data(), norm2);
     if (family_.bytes()) {
       quantize(sketch.data(), anew.data(), kBlock);
       const uint8_t* stored = code(i);
@@ -231,12 +207,6 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   cost += n * (family_.sketch_cost() + family_.encode_cost());
   const double each = family_.bytes() ? width : double{1} * family_.spec().bits * family_.spec().tables;
   return static_cast<double>(changed) / (n * each);
-}
-
-float LshIndex::largest_projection() const {
-  float most = 0.f;
-  for (const float s : sketch_) most = std::max(most, std::fabs(s));
-  return most;
 }
 
 // Signatures tell the angle between neuron and query. A transform has made angles order inner
@@ -333,7 +303,7 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
 }
 
 size_t LshIndex::memory() const {
-  return sketch_.bytes() + coordinate_.bytes() + 2 * norm2_.bytes() + tail_.bytes() + signature_.bytes() +
+  return sketch_.bytes() + coordinate_.bytes() + norm_.bytes() + norm2_.bytes() + tail_.bytes() + signature_.bytes() +
          code_.bytes() + dirty_.bytes() + family_.memory() + (tables_ ? tables_->bytes() : 0);
 }
 

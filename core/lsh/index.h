@@ -31,6 +31,8 @@ struct LookupScratch {
   std::vector<float> score;   // per candidate
   std::vector<float> norm;    // per candidate
   std::vector<float> encode;  // width
+  std::vector<float> sketch;  // width
+  std::vector<float> coordinate;
   std::vector<const int8_t*> query;
   ChooseScratch choose;
 };
@@ -68,12 +70,9 @@ class LshIndex {
   void mark(uint32_t neuron) { dirty_[neuron] = 1; }
   uint64_t rehash_marked(const Weights& w, Team& team);
 
-  // Neurons are hashed less their mean as it was at the last rebuild: that takes the same from all inner products with
-  // a query, and ranks none before another, but their hashes no longer all say what the neurons have in common.
-  Array<float>& centre() { return centre_; }
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
 
-  void refill_tables();     // from signatures, in the neurons' order
+  void refill_tables(Team& team);  // from signatures, in the neurons' order
   void derive(Team& team);  // signatures and tables from loaded sketches
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
@@ -93,10 +92,14 @@ class LshIndex {
   const Tables* tables() const { return tables_ ? &*tables_ : nullptr; }
   Array<float>& sketch() { return sketch_; }
   Array<float>& coordinate() { return coordinate_; }
+  Array<float>& norm() { return norm_; }
   Array<float>& norm2() { return norm2_; }
   Array<float>& tail() { return tail_; }
   Array<float>& scale() { return scale_; }
+  Array<uint64_t>& signatures() { return signature_; }
+  Array<uint8_t>& codes() { return code_; }
   Array<uint8_t>& dirty() { return dirty_; }
+  bool sketches() const { return sketches_; }
   size_t memory() const;
 
  private:
@@ -108,23 +111,21 @@ class LshIndex {
     return (i - lane) * size_t{family_.width()} + 64 * (lane % 4) + kBlock * (lane / 4);
   }
   void quantize(const float* sketch, uint8_t* code, size_t step) const;
-  void encode(uint32_t i, LookupScratch& scratch);
-  void find_centre(const Array<float>& coordinate, Team& team);
-  void take_centre(float* sketch, float* coordinate, float& norm2) const;
+  void hash(uint32_t i, const Weights& w, LookupScratch& scratch);
+  void encode(uint32_t i, LookupScratch& scratch) { encode(i, &sketch_[size_t{i} * family_.width()], norm2_[i], scratch); }
+  void encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch);
   void set_scale(float scale);
-  void encode_all(Team& team);
   void collect(const Query& q, LookupScratch& scratch) const;
-  float largest_projection() const;
 
   HashFamily family_;
   uint32_t n_neurons_;
   bool incremental_;
+  bool sketches_;            // whether the next four are kept; a pooled layer, which may be vast, needs the codes alone
   Array<float> sketch_;      // n_neurons x width: P v
   Array<float> coordinate_;  // bits: n_neurons x n_coordinates: v in the subspace, if there is one
   Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
-  Array<float> norm_;        // its root, as a scan of bits reads it
-  Array<float> centre_;      // pooled, in a subspace: the mean sketch, and the mean coordinates
   Array<float> tail_;        // bits: b + w.mean, the last coordinate of v
+  Array<float> norm_;        // bits: |v|
   Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch
   std::vector<float> cosine_;  // per Hamming distance: cos(angle); falling, where a transform has made angles tell all
   Array<uint64_t> signature_;  // bits: n_neurons x words

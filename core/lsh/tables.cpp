@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <stdexcept>
 
 namespace hashgrad {
@@ -16,8 +17,12 @@ std::atomic_ref<uint32_t> atomic(uint32_t& x) { return std::atomic_ref<uint32_t>
 
 }  // namespace
 
-Tables::Tables(uint32_t n_neurons, int bits, int tables)
-    : n_neurons_(n_neurons), bits_(bits), tables_(tables), place_(size_t{n_neurons} * static_cast<size_t>(tables)) {
+Tables::Tables(uint32_t n_neurons, int bits, int tables, uint32_t bound)
+    : n_neurons_(n_neurons),
+      bits_(bits),
+      tables_(tables),
+      bound_(bound),
+      place_(size_t{n_neurons} * static_cast<size_t>(tables)) {
   place_.fill(kEmpty);
 }
 
@@ -29,47 +34,79 @@ uint32_t Tables::key(int table, const uint64_t* signature) const {
   return static_cast<uint32_t>(key & ((uint64_t{1} << bits_) - 1));
 }
 
-void Tables::rebuild(const uint64_t* signatures, size_t words) {
+void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm, Team& team) {
   const size_t n_buckets = size_t{1} << bits_;
-  std::vector<uint32_t> load(n_buckets);
+  const auto n_tables = static_cast<size_t>(tables_);
+  const auto key_of = [&](size_t t, uint32_t i) { return key(static_cast<int>(t), signatures + i * words); };
+  std::vector<std::vector<uint32_t>> load(n_tables);
+  team.each(n_tables, 1, [&](int, size_t t) {
+    load[t].assign(n_buckets, 0);
+    for (uint32_t i = 0; i < n_neurons_; i++) load[t][key_of(t, i)]++;
+  });
   uint32_t most = 0;
-  for (int t = 0; t < tables_; t++) {
-    std::fill(load.begin(), load.end(), 0);
-    for (uint32_t i = 0; i < n_neurons_; i++) most = std::max(most, ++load[key(t, signatures + i * words)]);
-  }
+  for (const std::vector<uint32_t>& l : load) most = std::max(most, *std::max_element(l.begin(), l.end()));
   // Room to move in, within bounds where a few buckets hold nearly all; what does not fit is counted as overflow. It
   // follows from the signatures alone, not from what the tables were before: a resumed run must find the same.
-  const size_t room = std::max(
-      {size_t{32}, 64 * size_t{n_neurons_} / n_buckets, kAmpleSlots / (n_buckets * static_cast<size_t>(tables_))});
-  capacity_ = static_cast<uint32_t>(round_up(std::min<size_t>(most + most / 2 + 4, room), 8));
+  const size_t room = std::max({size_t{32}, 64 * n_neurons_ / n_buckets, kAmpleSlots / (n_buckets * n_tables)});
+  const size_t ample = round_up(std::min<size_t>(most + most / 2 + 4, room), 8);
+  capacity_ = bound_ ? bound_ : static_cast<uint32_t>(ample);
   if (n_buckets * capacity_ >= kMoving) throw std::length_error("a hash table of more than 2^32 slots");
-  const size_t n_slots = static_cast<size_t>(tables_) * n_buckets * capacity_;
-  if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots);
-  slots_.fill(kEmpty);
-  for (int t = 0; t < tables_; t++)
-    for (uint32_t i = 0; i < n_neurons_; i++) insert(t, i, key(t, signatures + i * words));
+  const size_t n_slots = n_tables * n_buckets * capacity_;
+  if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots), length_ = Array<float>(bound_ ? n_slots : 0);
+  std::vector<uint32_t> order(n_neurons_);
+  std::iota(order.begin(), order.end(), 0u);
+  if (most > capacity_ && bound_)
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return norm[a] > norm[b]; });
+  team.each(n_tables, 1, [&](int, size_t t) {
+    const size_t first = first_slot(static_cast<int>(t));
+    std::fill_n(&slots_[first], n_buckets * capacity_, kEmpty);
+    load[t].assign(n_buckets, 0);
+    for (const uint32_t i : order) {
+      const uint32_t bucket = key_of(t, i), at = bucket * capacity_ + load[t][bucket];
+      const bool fits = load[t][bucket] < capacity_;
+      if (fits) slots_[first + at] = i, load[t][bucket]++;
+      if (fits && bound_) length_[first + at] = norm[i];
+      place_[t * n_neurons_ + i] = fits ? at : kEmpty;
+    }
+  });
 }
 
-void Tables::insert(int table, uint32_t neuron, uint32_t key) {
+void Tables::insert(int table, uint32_t neuron, uint32_t key, float norm) {
   const uint32_t first = key * capacity_;
-  uint32_t* slots = &slots_[(static_cast<size_t>(table) << bits_) * capacity_];
+  uint32_t* slots = &slots_[first_slot(table)];
+  float* length = bound_ ? &length_[first_slot(table)] : nullptr;
   uint32_t found = kEmpty;
   for (uint32_t at = first; at < first + capacity_ && found == kEmpty; at++) {
     uint32_t empty = kEmpty;
     if (slots[at] == kEmpty && atomic(slots[at]).compare_exchange_strong(empty, neuron)) found = at;
   }
-  atomic(place_[static_cast<size_t>(table) * n_neurons_ + neuron]).store(found);
+  if (found == kEmpty && bound_) {
+    const uint32_t at = first + shortest(length + first);
+    if (length[at] < norm) place(table, slots[at]) = kEmpty, slots[at] = neuron, found = at;
+  }
+  if (found != kEmpty && bound_) length[found] = norm;
+  atomic(place(table, neuron)).store(found);
 }
 
-void Tables::move(int table, uint32_t neuron, const uint64_t* signature) {
-  uint32_t& place = place_[static_cast<size_t>(table) * n_neurons_ + neuron];
+uint32_t Tables::shortest(const float* length) const {
+  float least = length[0];
+  for (uint32_t k = 1; k < capacity_; k++) least = std::min(least, length[k]);
+  return static_cast<uint32_t>(std::find(length, length + capacity_, least) - length);
+}
+
+void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float norm) {
+  uint32_t& place = this->place(table, neuron);
   const uint32_t to = key(table, signature);
   const uint32_t seen = atomic(place).load(kRelaxed);
-  if (seen == kMoving || (seen != kEmpty && seen / capacity_ == to)) return;
+  if (seen == kMoving) return;
+  if (seen != kEmpty && seen / capacity_ == to) {
+    if (bound_) length_[first_slot(table) + seen] = norm;
+    return;
+  }
   const uint32_t from = atomic(place).exchange(kMoving);
   if (from == kMoving) return;
-  if (from != kEmpty) atomic(slots_[(static_cast<size_t>(table) << bits_) * capacity_ + from]).store(kEmpty);
-  insert(table, neuron, to);
+  if (from != kEmpty) atomic(slots_[first_slot(table) + from]).store(kEmpty);
+  insert(table, neuron, to, norm);
 }
 
 std::vector<uint32_t> Tables::load_histogram() const {

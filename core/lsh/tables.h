@@ -4,12 +4,16 @@
 // claimed by compare-and-swap and a neuron's own move by exchange, so any number of threads may
 // look up and move at once without a lock; a mover that meets another on the same neuron leaves it
 // alone (the neuron moves again when it is next touched).
+//
+// A bounded bucket keeps the longest of its neurons, whose inner products can be largest, and the others are in none:
+// one neuron more takes the shortest one's place if it is longer. That is for one thread a table.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "memory.h"
+#include "threads.h"
 
 namespace hashgrad {
 
@@ -17,12 +21,12 @@ class Tables {
  public:
   static constexpr uint32_t kEmpty = ~0u;  // a slot without neuron, or a neuron without slot (its bucket was full)
 
-  Tables(uint32_t n_neurons, int bits, int tables);
+  Tables(uint32_t n_neurons, int bits, int tables, uint32_t bound);  // bound: of a bucket, 0 for none
 
-  // Puts every neuron into its buckets, in the order of their numbers.
-  void rebuild(const uint64_t* signatures, size_t words);
+  // Puts every neuron into its buckets, in the order of their numbers, or the longest first where these are bounded.
+  void rebuild(const uint64_t* signatures, size_t words, const float* norm, Team& team);
   // Moves one neuron in one table to the bucket that its signature names now.
-  void move(int table, uint32_t neuron, const uint64_t* signature);
+  void move(int table, uint32_t neuron, const uint64_t* signature, float norm);
 
   uint32_t key(int table, const uint64_t* signature) const;
   const uint32_t* bucket(int table, uint32_t key) const {  // capacity() slots
@@ -31,18 +35,23 @@ class Tables {
   uint32_t capacity() const { return capacity_; }
   int n_tables() const { return tables_; }
   int bits() const { return bits_; }
-  size_t bytes() const { return slots_.bytes() + place_.bytes(); }
+  size_t bytes() const { return slots_.bytes() + length_.bytes() + place_.bytes(); }
 
   std::vector<uint32_t> load_histogram() const;  // [load] = number of buckets with that many neurons
   uint64_t overflow() const;                     // places (neuron, table) that found their bucket full
 
  private:
-  void insert(int table, uint32_t neuron, uint32_t key);
+  void insert(int table, uint32_t neuron, uint32_t key, float norm);
+  uint32_t shortest(const float* length) const;  // of a full bucket's
+  size_t first_slot(int table) const { return (static_cast<size_t>(table) << bits_) * capacity_; }
+  uint32_t& place(int table, uint32_t neuron) { return place_[static_cast<size_t>(table) * n_neurons_ + neuron]; }
 
   uint32_t n_neurons_;
   int bits_, tables_;
+  uint32_t bound_;
   uint32_t capacity_ = 0;
   Array<uint32_t> slots_;
+  Array<float> length_;    // bounded: of the neuron in each slot
   Array<uint32_t> place_;  // tables x n_neurons: slot within the table
 };
 

@@ -91,6 +91,11 @@ PARAMETERS: dict[str, Parameter] = {
         Flag(),
         "Train a batch's examples on the union of the outputs that each of them keeps.",
     ),
+    "bucket": Parameter(
+        64,
+        Interval(1, 65536, integer=True),
+        "Outputs in a bucket of a pooled layer's tables, at most: the longest.",
+    ),
     "fill": Parameter(
         0,
         Interval(0, 2**31 - 1, integer=True),

@@ -38,7 +38,7 @@ _KEYS = [
     "format", "version", "specification", "arrangement", "training", "core", "counts", "history",
     "extra", "retired",
 ]  # fmt: skip
-_DTYPES = {"F32": "float32", "U8": "uint8"}  # those of the core's tensors
+_DTYPES = {"F32": "float32", "U8": "uint8", "U64": "uint64"}  # those of the core's tensors
 _AT_LEAST_ZERO = ("norm2", "scale", "moment2", "row_square")  # last words of names: roots are taken
 
 

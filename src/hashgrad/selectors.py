@@ -154,6 +154,9 @@ class LSH(Selector):
             batch, and the `k` best wrong outputs of each, are evaluated and trained for every
             example of the batch, as one small dense product. Each example then learns from as many
             hard negatives as the batch has found. Prediction is as without.
+        bucket: outputs in a bucket of such a layer's tables, at most, 1 to 65536. Of more it keeps
+            the longest, whose inner products can be largest: few and short buckets then find more
+            of the best outputs, at less cost, than many long ones.
         fill: outputs in such a pool, at least: those missing are drawn at random.
 
     Raises:
@@ -186,6 +189,7 @@ class LSH(Selector):
     rehash_every: int = default("rehash_every")
     rebuild_every: int = default("rebuild_every")
     pooled: bool = default("pooled")
+    bucket: int = default("bucket")
     fill: int = default("fill")
 
     def __post_init__(self) -> None:

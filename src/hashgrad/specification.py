@@ -255,8 +255,9 @@ def tensor_shapes(
             hashes = hash_shapes(layer.selector, n, n_inputs, code)
             shapes |= {f"{here}lsh.{name}": shape for name, shape in hashes.items()}
         n_inputs = n
+    types = {"dirty": "U8", "code": "U8", "signature": "U64"}
     return {
-        name: ("U8" if name.endswith(".dirty") else "F32", shape) for name, shape in shapes.items()
+        name: (types.get(name.rpartition(".")[2], "F32"), shape) for name, shape in shapes.items()
     }
 
 
@@ -268,14 +269,18 @@ def hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[i
     shapes: dict[str, tuple[int, ...]] = {
         "projection": (n_inputs + 1, across),
         "mean": (n_inputs + 1,),
-        "sketch": (n, width),
         "scale": (1,),
         "dirty": (n,),
     }
     if lsh.projection == "subspace":
         shapes |= {"mixing": (coordinates, width), "balance": (coordinates,)}
-        if lsh.pooled:
-            shapes["centre"] = (width + coordinates,)
+    if lsh.pooled:
+        if lsh.projection == "subspace":
+            shapes["centre"] = (coordinates,)
+        if code == "bits":
+            return shapes | {"signature": (n, width // 64), "norm": (n,)}
+        return shapes | {"code": (_whole(n, 16) * width,)}
+    shapes["sketch"] = (n, width)
     if code == "bits":
         shapes |= {"norm2": (n,), "tail": (n,)}
         if lsh.projection == "subspace":

@@ -32,7 +32,7 @@ SETTLED = (
     "rate", "momentum", "schedule", "warmup", "every", "factor", "floor", "l2", "known", "prior",
     "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
-    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "fill",
+    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket", "fill",
 )  # fmt: skip
 
 
@@ -171,6 +171,7 @@ def train(
         bool | None,
         option("pooled", HASHING, more="Needs --task multilabel, or a share for it in --active."),
     ] = None,
+    bucket: Annotated[int | None, option("bucket", HASHING)] = None,
     fill: Annotated[int | None, option("fill", HASHING)] = None,
 ) -> None:
     """Train a network on a data set, and show its accuracy and what it cost.
