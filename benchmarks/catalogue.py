@@ -1,0 +1,189 @@
+"""A catalogue of 670,091 products: hashgrad against sampled softmaxes, on made-up rows.
+
+    python benchmarks/catalogue.py --tune --labels 67000 --rows 49000
+    python benchmarks/catalogue.py --variant clustered --epochs 5 --json FILE
+    python benchmarks/catalogue.py --only full            # times a few steps, and extrapolates
+
+Needs PyTorch; the rows are generated from a seed (`products.py` says how). Every contender is the
+same network, 135,909 inputs - 128 ReLU - as many outputs as labels, whose biases begin at the
+labels' log-frequencies, with a softmax whose target is spread evenly over a row's labels, on two
+threads, and a rate that falls to zero. P@k is exact, over all test rows. `peers.py` says how the
+peers train. `full` evaluates all outputs with bfloat16 factors; of it a few steps are timed, and
+its epoch is extrapolated. Each contender has a process of its own, whose peak of memory includes the
+data and the evaluation; what a compiler takes, and judging, are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import products
+import torch
+from peers import (
+    SAMPLERS,
+    Peer,
+    Rows,
+    Settings,
+    alone,
+    grid,
+    in_words,
+    peak_mebibytes,
+    seconds_a_step,
+    train_epochs,
+)
+
+import hashgrad
+from hashgrad import LSH, Adam, Dense, Network, metrics
+from hashgrad.bench.suite import circumstances
+
+KS = (1, 3, 5)
+PEERS = {  # first guesses; --tune says better
+    "uniform": Settings("uniform", 3e-3, batch=256, negatives=2048, bf16=True),
+    "log-uniform": Settings("log-uniform", 3e-3, batch=256, negatives=2048, bf16=True),
+    "in-batch": Settings("in-batch", 3e-3, batch=512, negatives=0, bf16=True),
+    "full": Settings("full", 3e-3, batch=256, negatives=0, bf16=True),
+}
+RATES = (1e-3, 3e-3, 1e-2)
+BATCHES = (256, 1024)
+NEGATIVES = (1024, 2048, 8192)
+OURS = {"rate": 0.003, "batch_size": 256}
+FULL_STEPS = 3
+
+
+def made(asked: argparse.Namespace) -> tuple[products.Products, Callable[[Any], dict[str, float]]]:
+    """The data, and a judge of rankings of the test rows."""
+    data = products.make(asked.variant, asked.labels, asked.rows, asked.test_rows, asked.seed)
+    truth = data.y_test.indptr.astype(np.int64), data.y_test.indices.astype(np.int32)
+
+    def score(ranked: Any) -> dict[str, float]:
+        return {f"P@{k}": round(100 * metrics.precision_at_k(*truth, ranked, k), 2) for k in KS}
+
+    return data, score
+
+
+def run_peer(how: Settings, asked: argparse.Namespace) -> dict[str, Any]:
+    """A record an epoch of a peer; of the full softmax, the time of a step."""
+    torch.set_num_threads(asked.threads)
+    data, score = made(asked)
+    before = peak_mebibytes()
+    x, y, x_test = Rows(data.x), Rows(data.y), Rows(data.x_test)
+    peer = Peer(x, y, asked.hidden, how, asked.seed)
+    found: dict[str, Any] = {"settings": asdict(how), "data_mebibytes": before}
+    if how.sampler == "full":
+        step = seconds_a_step(peer, FULL_STEPS)
+        found["seconds_a_step"] = round(step, 4)
+        found["extrapolated_seconds_an_epoch"] = round(step * x.shape[0] / how.batch, 1)
+    else:
+        found["epochs"] = train_epochs(
+            peer, asked.epochs, lambda: score(peer.ranked(x_test, max(KS)))
+        )
+    return {**found, "peak_mebibytes": peak_mebibytes()}
+
+
+def run_ours(asked: argparse.Namespace, **other: Any) -> dict[str, Any]:
+    """A record an epoch of hashgrad, by exact and by hashed prediction."""
+    how = {**OURS, **other}
+    data, score = made(asked)
+    before, n_labels = peak_mebibytes(), data.y.shape[1]
+    hashing = LSH(4 / n_labels, pooled=True, rank=64, bits=8, tables=64, code="bits", lookup="scan")
+    net = Network(
+        data.x.shape[1],
+        [Dense(asked.hidden, layout="input"), Dense(n_labels, active=hashing)],
+        optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
+        threads=asked.threads, seed=asked.seed,
+    )  # fmt: skip
+    records: list[dict[str, Any]] = []
+
+    def note(record: dict[str, Any]) -> None:
+        exact = score(net.predict_topk(data.x_test, max(KS), exact=True)[0])
+        hashed = score(net.predict_topk(data.x_test, max(KS))[0])
+        done = (len(records) + 1) * data.x.shape[0]
+        seconds = round(record["seconds"], 2)
+        records.append({"seconds": seconds, "examples": done, **exact, "hashed": hashed})
+
+    net.fit(data.x, data.y, epochs=asked.epochs, callbacks=[note])
+    peak = peak_mebibytes()
+    return {"settings": how, "data_mebibytes": before, "epochs": records, "peak_mebibytes": peak}
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """What a contender reached in the end."""
+    memory = f"{found['peak_mebibytes']:,.0f} MiB"
+    if "epochs" not in found:
+        return (
+            f"{name:16} {found['seconds_a_step']:.3f} s a step, so an epoch would take "
+            f"{found['extrapolated_seconds_an_epoch']:,.0f} s  {memory}"
+        )
+    last = found["epochs"][-1]
+    scores = "  ".join(f"P@{k} {last[f'P@{k}']:.2f}" for k in KS)
+    if "hashed" in last:
+        scores += "  hashed " + "  ".join(f"{last['hashed'][f'P@{k}']:.2f}" for k in KS)
+    rate = last["examples"] / last["seconds"]
+    return f"{name:16} {last['seconds']:7.1f} s  {rate:8,.0f} examples/s  {scores}  {memory}"
+
+
+def tune(asked: argparse.Namespace) -> None:
+    """Every peer over a grid."""
+    for name in asked.only or SAMPLERS:
+        for how in grid(
+            PEERS[name],
+            correction=asked.corrections, optimizer=asked.optimizers,
+            batch=asked.batches, negatives=asked.negatives, rate=asked.rates,
+        ):  # fmt: skip
+            print(line(in_words(how), alone(run_peer, how, asked)), flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--variant", choices=sorted(products.TWINS), default="clustered")
+    parser.add_argument("--labels", type=int, default=products.LABELS)
+    parser.add_argument("--rows", type=int, default=products.ROWS, help="to train on")
+    parser.add_argument("--test-rows", type=int, default=products.TEST_ROWS)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=["hashgrad", *PEERS])
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    chosen = parser.add_argument_group("the grid of --tune")
+    chosen.add_argument("--rates", type=float, nargs="+", default=RATES)
+    chosen.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    chosen.add_argument("--negatives", type=int, nargs="+", default=NEGATIVES)
+    chosen.add_argument("--corrections", nargs="+", default=["others"])
+    chosen.add_argument("--optimizers", nargs="+", default=["adam"])
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    asked = arguments()
+    if asked.tune:
+        tune(asked)
+        return
+    told = {name: value for name, value in vars(asked).items() if name not in ("json", "tune")}
+    result: dict[str, Any] = {
+        **circumstances(), "command": " ".join(sys.argv), "hashgrad": hashgrad.__version__,
+        "arguments": told, "contenders": {},
+    }  # fmt: skip
+    for name in asked.only or ["hashgrad", *PEERS]:
+        if name == "hashgrad":
+            found = alone(run_ours, asked)
+        else:
+            found = alone(run_peer, PEERS[name], asked)
+        print(line(name, found), flush=True)
+        result["contenders"][name] = found
+        if asked.json:
+            asked.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
