@@ -1,6 +1,6 @@
 """A catalogue of 670,091 products: hashgrad against sampled softmaxes, on made-up rows.
 
-    python benchmarks/catalogue.py --tune --labels 67000 --rows 49000
+    python benchmarks/catalogue.py --tune --labels 67009 --features 13591 --rows 49000
     python benchmarks/catalogue.py --variant clustered --epochs 5 --json FILE
     python benchmarks/catalogue.py --only full            # times a few steps, and extrapolates
 
@@ -9,48 +9,33 @@ same network, 135,909 inputs - 128 ReLU - as many outputs as labels, whose biase
 labels' log-frequencies, with a softmax whose target is spread evenly over a row's labels, on two
 threads, and a rate that falls to zero. P@k is exact, over all test rows. `peers.py` says how the
 peers train. `full` evaluates all outputs with bfloat16 factors; of it a few steps are timed, and
-its epoch is extrapolated. Each contender has a process of its own, whose peak of memory includes the
-data and the evaluation; what a compiler takes, and judging, are not counted.
+its epoch is extrapolated. Each contender has a process of its own, whose peak of memory
+includes the data and the evaluation; what a compiler takes, and judging, are not counted.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import products
 import torch
-from peers import (
-    SAMPLERS,
-    Peer,
-    Rows,
-    Settings,
-    alone,
-    grid,
-    in_words,
-    peak_mebibytes,
-    seconds_a_step,
-    train_epochs,
-)
+from contest import add_arguments, hold, peak_mebibytes, pooled
+from peers import Peer, Rows, Settings, seconds_a_step, train_epochs
 
-import hashgrad
-from hashgrad import LSH, Adam, Dense, Network, metrics
-from hashgrad.bench.suite import circumstances
+from hashgrad import Adam, Dense, Network, metrics
 
 KS = (1, 3, 5)
 PEERS = {  # first guesses; --tune says better
-    "uniform": Settings("uniform", 3e-3, batch=256, negatives=2048, bf16=True),
-    "log-uniform": Settings("log-uniform", 3e-3, batch=256, negatives=2048, bf16=True),
-    "in-batch": Settings("in-batch", 3e-3, batch=512, negatives=0, bf16=True),
+    "uniform": Settings("uniform", 1e-2, batch=256, negatives=2048, bf16=True),
+    "log-uniform": Settings("log-uniform", 1e-2, batch=256, negatives=2048, bf16=True),
+    "in-batch": Settings("in-batch", 1e-2, batch=256, negatives=0, bf16=True),
     "full": Settings("full", 3e-3, batch=256, negatives=0, bf16=True),
 }
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2, 2e-2)
 BATCHES = (256, 1024)
 NEGATIVES = (1024, 2048, 8192)
 OURS = {"rate": 0.003, "batch_size": 256}
@@ -59,7 +44,9 @@ FULL_STEPS = 3
 
 def made(asked: argparse.Namespace) -> tuple[products.Products, Callable[[Any], dict[str, float]]]:
     """The data, and a judge of rankings of the test rows."""
-    data = products.make(asked.variant, asked.labels, asked.rows, asked.test_rows, asked.seed)
+    data = products.make(
+        asked.variant, asked.labels, asked.rows, asked.test_rows, asked.seed, asked.features
+    )
     truth = data.y_test.indptr.astype(np.int64), data.y_test.indices.astype(np.int32)
 
     def score(ranked: Any) -> dict[str, float]:
@@ -68,7 +55,7 @@ def made(asked: argparse.Namespace) -> tuple[products.Products, Callable[[Any], 
     return data, score
 
 
-def run_peer(how: Settings, asked: argparse.Namespace) -> dict[str, Any]:
+def run_peer(asked: argparse.Namespace, how: Settings) -> dict[str, Any]:
     """A record an epoch of a peer; of the full softmax, the time of a step."""
     torch.set_num_threads(asked.threads)
     data, score = made(asked)
@@ -92,10 +79,9 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> dict[str, Any]:
     how = {**OURS, **other}
     data, score = made(asked)
     before, n_labels = peak_mebibytes(), data.y.shape[1]
-    hashing = LSH(4 / n_labels, pooled=True, rank=64, bits=8, tables=64, code="bits", lookup="scan")
     net = Network(
         data.x.shape[1],
-        [Dense(asked.hidden, layout="input"), Dense(n_labels, active=hashing)],
+        [Dense(asked.hidden, layout="input"), Dense(n_labels, active=pooled(n_labels))],
         optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
@@ -129,60 +115,17 @@ def line(name: str, found: dict[str, Any]) -> str:
     return f"{name:16} {last['seconds']:7.1f} s  {rate:8,.0f} examples/s  {scores}  {memory}"
 
 
-def tune(asked: argparse.Namespace) -> None:
-    """Every peer over a grid."""
-    for name in asked.only or SAMPLERS:
-        for how in grid(
-            PEERS[name],
-            correction=asked.corrections, optimizer=asked.optimizers,
-            batch=asked.batches, negatives=asked.negatives, rate=asked.rates,
-        ):  # fmt: skip
-            print(line(in_words(how), alone(run_peer, how, asked)), flush=True)
-
-
-def arguments() -> argparse.Namespace:
-    """What the command line asks for."""
+def main() -> None:
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tune", action="store_true")
     parser.add_argument("--variant", choices=sorted(products.TWINS), default="clustered")
     parser.add_argument("--labels", type=int, default=products.LABELS)
+    parser.add_argument("--features", type=int, default=products.FEATURES)
     parser.add_argument("--rows", type=int, default=products.ROWS, help="to train on")
     parser.add_argument("--test-rows", type=int, default=products.TEST_ROWS)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--only", nargs="+", choices=["hashgrad", *PEERS])
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.add_argument_group("the grid of --tune")
-    chosen.add_argument("--rates", type=float, nargs="+", default=RATES)
-    chosen.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    chosen.add_argument("--negatives", type=int, nargs="+", default=NEGATIVES)
-    chosen.add_argument("--corrections", nargs="+", default=["others"])
-    chosen.add_argument("--optimizers", nargs="+", default=["adam"])
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Run what the command line asks for."""
-    asked = arguments()
-    if asked.tune:
-        tune(asked)
-        return
-    told = {name: value for name, value in vars(asked).items() if name not in ("json", "tune")}
-    result: dict[str, Any] = {
-        **circumstances(), "command": " ".join(sys.argv), "hashgrad": hashgrad.__version__,
-        "arguments": told, "contenders": {},
-    }  # fmt: skip
-    for name in asked.only or ["hashgrad", *PEERS]:
-        if name == "hashgrad":
-            found = alone(run_ours, asked)
-        else:
-            found = alone(run_peer, PEERS[name], asked)
-        print(line(name, found), flush=True)
-        result["contenders"][name] = found
-        if asked.json:
-            asked.json.write_text(json.dumps(result, indent=1) + "\n")
+    add_arguments(parser, PEERS, rates=RATES, batches=BATCHES, negatives=NEGATIVES)
+    hold(parser.parse_args(), PEERS, run_ours, run_peer, line)
 
 
 if __name__ == "__main__":

@@ -16,32 +16,18 @@ judging, are not counted.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import words
-from peers import (
-    SAMPLERS,
-    Peer,
-    Rows,
-    Settings,
-    alone,
-    grid,
-    in_words,
-    peak_mebibytes,
-    train_for,
-)
+from contest import add_arguments, hold, peak_mebibytes, pooled
+from peers import Peer, Rows, Settings, train_for
 
-import hashgrad
-from hashgrad import LSH, Adam, Dense, Network
-from hashgrad.bench.suite import circumstances
+from hashgrad import Adam, Dense, Network
 
 PEERS = {  # first guesses; --tune says better
     "uniform": Settings("uniform", 3e-3, batch=512, negatives=2048, bf16=True),
@@ -60,7 +46,7 @@ def scorer(data: words.Words) -> Callable[[Any], dict[str, Any]]:
     return lambda ranked: {"P@1": round(100 * float((ranked[:, 0] == data.y_valid).mean()), 3)}
 
 
-def run_peer(how: Settings, asked: argparse.Namespace, seconds: float, points: int) -> Any:
+def run_peer(asked: argparse.Namespace, how: Settings) -> Any:
     """The curve of a peer."""
     torch.set_num_threads(asked.threads)
     data = words.load(asked.rows, asked.positions)
@@ -68,40 +54,39 @@ def run_peer(how: Settings, asked: argparse.Namespace, seconds: float, points: i
     x, y = Rows(data.x), Rows(words.indicator(data.y, len(data.vocabulary)))
     del data
     peer = Peer(x, y, asked.hidden, how, asked.seed)
-    curve = train_for(peer, seconds, points, lambda: score(peer.ranked(x_valid, 1)))
+    curve = train_for(peer, asked.seconds, asked.points, lambda: score(peer.ranked(x_valid, 1)))
     return {"settings": asdict(how), "curve": curve, "peak_mebibytes": peak_mebibytes()}
 
 
-def run_ours(asked: argparse.Namespace, seconds: float, points: int, **other: Any) -> Any:
+def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     """The curve of hashgrad, by exact and by hashed prediction."""
     how = {**OURS, **other}
     data = words.load(asked.rows, asked.positions)
     score, n_words = scorer(data), len(data.vocabulary)
-    hashing = LSH(4 / n_words, pooled=True, rank=64, bits=8, tables=64, code="bits", lookup="scan")
     net = Network(
         data.x.shape[1],
-        [Dense(asked.hidden, layout="input"), Dense(n_words, active=hashing)],
+        [Dense(asked.hidden, layout="input"), Dense(n_words, active=pooled(n_words))],
         optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
     random = np.random.default_rng(asked.seed)
-    order = random.permutation(data.x.shape[0])
+    order, at = random.permutation(data.x.shape[0]), 0
     curve: list[dict[str, Any]] = []
     spent, done, chunk = 0.0, 0, 16 * int(how["batch_size"])
-    for point in range(points):
-        due = seconds * (point + 1) / points
+    for point in range(asked.points):
+        due = asked.seconds * (point + 1) / asked.points
         while spent < due:
             began = time.perf_counter()
-            if done % len(order) + chunk > len(order):
-                order = random.permutation(len(order))
-            at = done % len(order)
+            if at >= len(order):
+                order, at = random.permutation(len(order)), 0
             rows = order[at : at + chunk]
-            net.optimizer = Adam(how["rate"] * max(1e-3, 1 - spent / seconds))
+            at += len(rows)
+            net.optimizer = Adam(how["rate"] * max(1e-3, 1 - spent / asked.seconds))
             net.partial_fit(data.x[rows], data.y[rows])
             took = time.perf_counter() - began
             spent, done = spent + took, done + len(rows)
             wanted = min(CHUNK_SECONDS, max(0.05, due - spent)) / took * len(rows)
-            chunk = int(min(4 * chunk, max(how["batch_size"], wanted), len(order)))
+            chunk = int(min(4 * chunk, max(how["batch_size"], wanted)))
         exact = score(net.predict_topk(data.x_valid, 1, exact=True)[0])
         hashed = score(net.predict_topk(data.x_valid, 1)[0])
         curve.append({"seconds": round(spent, 2), "examples": done, **exact, "hashed": hashed})
@@ -119,60 +104,18 @@ def line(name: str, found: dict[str, Any]) -> str:
     )
 
 
-def tune(asked: argparse.Namespace) -> None:
-    """Every peer over a grid, in short runs."""
-    for name in asked.only or SAMPLERS:
-        for how in grid(
-            PEERS[name],
-            correction=asked.corrections, optimizer=asked.optimizers, bf16=(True,),
-            batch=asked.batches, negatives=asked.negatives, rate=asked.rates,
-        ):  # fmt: skip
-            found = alone(run_peer, how, asked, asked.seconds, 1)
-            print(line(in_words(how), found), flush=True)
-
-
-def arguments() -> argparse.Namespace:
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--seconds", type=float, default=60, help="of training, each")
-    parser.add_argument("--points", type=int, default=10, help="of a curve")
-    parser.add_argument("--only", nargs="+", choices=["hashgrad", *PEERS])
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--rows", type=int, help="to train on, all unless told")
-    parser.add_argument("--positions", type=int, default=50_000, help="to judge by")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.add_argument_group("the grid of --tune")
-    chosen.add_argument("--rates", type=float, nargs="+", default=RATES)
-    chosen.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    chosen.add_argument("--negatives", type=int, nargs="+", default=NEGATIVES)
-    chosen.add_argument("--corrections", nargs="+", default=["others"])
-    chosen.add_argument("--optimizers", nargs="+", default=["adam"])
-    return parser.parse_args()
-
-
 def main() -> None:
     """Run what the command line asks for."""
-    asked = arguments()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60, help="of training, each")
+    parser.add_argument("--points", type=int, default=10, help="of a curve")
+    parser.add_argument("--rows", type=int, help="to train on, all unless told")
+    parser.add_argument("--positions", type=int, default=50_000, help="to judge by")
+    add_arguments(parser, PEERS, rates=RATES, batches=BATCHES, negatives=NEGATIVES)
+    asked = parser.parse_args()
     if asked.tune:
-        tune(asked)
-        return
-    result: dict[str, Any] = {
-        **circumstances(), "command": " ".join(sys.argv), "hashgrad": hashgrad.__version__,
-        "seconds": asked.seconds, "hidden": asked.hidden, "positions": asked.positions,
-        "threads": asked.threads, "seed": asked.seed, "contenders": {},
-    }  # fmt: skip
-    for name in asked.only or ["hashgrad", *PEERS]:
-        if name == "hashgrad":
-            found = alone(run_ours, asked, asked.seconds, asked.points)
-        else:
-            found = alone(run_peer, PEERS[name], asked, asked.seconds, asked.points)
-        print(line(name, found), flush=True)
-        result["contenders"][name] = found
-        if asked.json:
-            asked.json.write_text(json.dumps(result, indent=1) + "\n")
+        asked.points = 1
+    hold(asked, PEERS, run_ours, run_peer, line)
 
 
 if __name__ == "__main__":

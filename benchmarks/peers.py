@@ -16,11 +16,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -320,18 +317,6 @@ def seconds_a_step(peer: Peer, steps: int) -> float:
     for _ in range(steps):
         peer.step(next(batches), peer.how.rate)
     return (time.perf_counter() - began) / steps
-
-
-def peak_mebibytes() -> float:
-    """The most memory that this process has held."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-
-
-def alone(run: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a process of its own, so that its peak of memory is its own."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(run, *arguments).result()
 
 
 def grid(start: Settings, **choices: Sequence[Any]) -> list[Settings]:
