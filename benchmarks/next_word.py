@@ -30,11 +30,11 @@ from peers import Peer, Rows, Settings, train_for
 from hashgrad import Adam, Dense, Network
 
 PEERS = {  # first guesses; --tune says better
-    "uniform": Settings("uniform", 3e-3, batch=512, negatives=2048, bf16=True),
-    "log-uniform": Settings("log-uniform", 3e-3, batch=512, negatives=2048, bf16=True),
-    "in-batch": Settings("in-batch", 3e-3, batch=1024, negatives=0, bf16=True),
+    "uniform": Settings("uniform", 6e-3, batch=1024, negatives=2048, bf16=True),
+    "log-uniform": Settings("log-uniform", 1e-2, batch=512, negatives=2048, bf16=True),
+    "in-batch": Settings("in-batch", 6e-3, batch=1024, negatives=0, bf16=True),
 }
-RATES = (3e-3, 1e-2)
+RATES = (3e-3, 1e-2, 2e-2)
 BATCHES = (512, 1024, 2048)
 NEGATIVES = (512, 2048, 8192)
 OURS = {"rate": 0.003, "batch_size": 256}

@@ -1,8 +1,9 @@
 """PyTorch's side of the large benchmarks: sampled softmax over a batch-shared set of outputs.
 
-The network is an `embedding_bag` of sparse rows, ReLU, and one product. Its three gradients are
-written by hand and steps go to the rows that a batch touches: on two threads of a CPU that takes a
-quarter of the time of autograd with `torch.optim.SparseAdam`, whose steps it repeats (`Adam`).
+The network is an `embedding_bag` of sparse rows, ReLU, and one product. Its gradients are written
+by hand, and steps go to the rows that a batch touches, in one compiled loop: that takes 0.6 of the
+time of autograd with `torch.optim.SparseAdam`, whose steps it repeats (`Adam`; 11 instead of 19 ms
+of one thread for 1,024 rows of next words, in-batch). `bf16` halves the products.
 
 A batch is trained on its own labels and `negatives` drawn outputs, each of them once, so that a
 drawn label of a row is that row's label and never its negative. Which outputs are there depends on

@@ -5,7 +5,9 @@ these; where `twins` is 1, all are the label's own. A row has a main label, draw
 and some others: of the main label's cluster (`KIN`), or drawn like it. Its features are many that
 the main label likes, some that the others do, and noise from a Zipf law over all features; their
 values say how often they were drawn, in rows of length 1. So with twins the cluster is easy to
-tell, and few features tell which of its labels are meant; without, nothing is like anything.
+tell, and few features tell which of its labels are meant; without, nothing is like anything. Of
+the training rows' labels the most frequent is in 3 % (clustered) or 7 % of the rows, and 14 % or
+23 % of all labels are in none: frequent ones are more so than in Amazon's.
 """
 
 from __future__ import annotations
