@@ -132,6 +132,7 @@ class Layer {
   void cut_parts(Range parts, uint32_t e, const Group& group, Worker& w) const;
   void take_back_steps(Range parts, const Group& group, const Incidence& inputs, const Rate& rate, Worker& w);
   void spread_deltas(const Group& group, Worker& w) const;
+  void ask_for_row(size_t row) const;
   void step_columns(uint32_t j, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
                     Worker& w);
   void step_bias(const Group& group, const Rate& rate, Worker& w);

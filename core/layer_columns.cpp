@@ -5,6 +5,10 @@
 
 namespace hashgrad {
 
+namespace {
+constexpr size_t kAhead = 4;  // rows, of memory that is asked for
+}  // namespace
+
 // An example's rows, four at a time, from entry `from` to `to` of its input: gradients towards the inputs, or steps, or
 // first the one and then the other.
 void Layer::run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, bool towards, const Rate* rate,
@@ -62,9 +66,13 @@ void Layer::learn_columns(const Member& me, const Group& group, const Incidence&
   me.meet();  // all deltas are there, and no row is read any more
   spread_deltas(group, w);
   const auto size = static_cast<uint32_t>(me.size), index = static_cast<uint32_t>(me.index);
+  const auto own = [&](uint32_t j) { return j % size == index; };
   for (const Incidence::Share& share : inputs.shares())
-    for (size_t t = 0; t < share.touched.size(); t++)
-      if (share.touched[t] % size == index) step_columns(share.touched[t], share.of(t), group, *rate, w);
+    for (size_t t = 0; t < share.touched.size(); t++) {
+      const uint32_t soon = share.touched[std::min(t + kAhead, share.touched.size() - 1)];
+      if (own(soon)) ask_for_row(soon);
+      if (own(share.touched[t])) step_columns(share.touched[t], share.of(t), group, *rate, w);
+    }
   if (index + 1 == size) step_bias(group, *rate, w);
 }
 
@@ -140,8 +148,18 @@ void Layer::step_narrow(const Member& me, Range inputs, const Group& group, cons
   }
   spread_deltas(group, w);
   const Incidence::Share& share = shared.incidences[number_].share(me.index);
-  for (size_t t = 0; t < share.touched.size(); t++) step_columns(share.touched[t], share.of(t), group, rate, w);
+  for (size_t t = 0; t < share.touched.size(); t++) {
+    ask_for_row(share.touched[std::min(t + kAhead, share.touched.size() - 1)]);
+    step_columns(share.touched[t], share.of(t), group, rate, w);
+  }
   if (last) step_bias(group, rate, w);
+}
+
+// Rows lie scattered in memory, and are too short to be foreseen.
+void Layer::ask_for_row(size_t row) const {
+  for (const Array<float>* a : {&weight_, &moment1_, &moment2_})
+    if (!a->empty())
+      for (size_t j = 0; j < stride_; j += kBlock) __builtin_prefetch(&(*a)[row * stride_ + j], 1);
 }
 
 // The examples' deltas as rows of the whole layer, zero where a neuron is not active.

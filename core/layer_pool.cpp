@@ -18,6 +18,7 @@ Range rows_of(const Member& me, const Pool& pool) {
   return {static_cast<uint32_t>(me.first(pool.id.size())), static_cast<uint32_t>(me.last(pool.id.size()))};
 }
 
+constexpr uint32_t kAhead = 2;         // rows, that memory is asked for
 constexpr uint32_t kRowsAtOnce = 24;  // of gradients, before they are taken for steps
 
 }  // namespace
@@ -98,6 +99,7 @@ void Layer::step_pool(const Member& me, const Rate& rate, const Pool& pool, Work
     counts.update += uint64_t{n} * pool.n_examples * stride_;
     for (uint32_t r = 0; r < n; r++) {
       const uint32_t i = pool.id[from + r];
+      if (from + r + kAhead < own.to) ask_for_row(pool.id[from + r + kAhead]);
       const float* g = w.gradient.data() + r * stride_;
       float norm2 = 0.f;
       if (rate.kind == Optimizer::kRowAdagrad) norm2 = active().dot(g, g, stride_), counts.update += stride_;

@@ -9,6 +9,16 @@ inline __attribute__((always_inline)) Block load(const float* p) {
 }
 inline __attribute__((always_inline)) void store(float* p, const Block& b) { __builtin_memcpy(p, &b, sizeof b); }
 
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline __attribute__((always_inline)) Block root(Block x) {
+#ifdef __AVX512F__
+  return reinterpret_cast<Block>(_mm512_sqrt_ps(reinterpret_cast<__m512>(x)));
+#else
+  for (int k = 0; k < 16; k++) x[k] = __builtin_sqrtf(x[k]);
+  return x;
+#endif
+}
+
 // The sum of a block, always in the same order: of each four (0 + 2) + (1 + 3), and so of the four fours. Four blocks
 // at once come out the same as one at a time.
 inline float sum(const Block& b) {

@@ -1,37 +1,65 @@
-// Optimiser rules, for one weight with gradient g (never called where the input is zero).
+// Optimiser rules, for one weight or sixteen, with gradient g (never called where the input is zero).
 struct Sgd {  // row-wise Adagrad too: the caller folds the rate into the gradient's factor and into
               // l2
-  static void step(float& w, float&, float&, float g, const Step&) { w -= g; }
+  template <class T>
+  static void step(T& w, T&, T&, T g, const Step&) {
+    w -= g;
+  }
 };
 struct Momentum {
-  static void step(float& w, float& m, float&, float g, const Step& s) {
+  template <class T>
+  static void step(T& w, T& m, T&, T g, const Step& s) {
     m = s.momentum * m + g;
     w -= s.rate * m;
   }
 };
 struct Adagrad {  // with momentum on the scaled step, as in the paper
-  static void step(float& w, float& m, float& v, float g, const Step& s) {
+  template <class T>
+  static void step(T& w, T& m, T& v, T g, const Step& s) {
     v += g * g;
-    m = s.momentum * m + g / (__builtin_sqrtf(v) + s.epsilon);
+    m = s.momentum * m + g / (root(v) + s.epsilon);
     w -= s.rate * m;
   }
 };
 struct Adam {  // the caller folds both bias corrections into rate and epsilon
-  static void step(float& w, float& m, float& v, float g, const Step& s) {
+  template <class T>
+  static void step(T& w, T& m, T& v, T g, const Step& s) {
     m = s.beta1 * m + (1.f - s.beta1) * g;
     v = s.beta2 * v + (1.f - s.beta2) * g * g;
-    w -= s.rate * m / (__builtin_sqrtf(v) + s.epsilon);
+    w -= s.rate * m / (root(v) + s.epsilon);
   }
 };
+
+// Sixteen weights at once: those without gradient are computed too, and written back as they were.
+template <class Rule, bool kDecay>
+inline __attribute__((always_inline)) void step_block(float* w, float* m, float* v, float a, const float* x,
+                                                      size_t first, const Step& s) {
+  constexpr bool kHasM = !std::is_same_v<Rule, Sgd>;
+  constexpr bool kHasV = kHasM && !std::is_same_v<Rule, Momentum>;
+  const Block input = load(x), none = {};
+  const auto moves = input != none;
+  const Block old_w = load(w), old_m = kHasM ? load(m) : none, old_v = kHasV ? load(v) : none;
+  Block new_w = old_w, new_m = old_m, new_v = old_v, g = a * input;
+  if constexpr (kDecay) {
+    Block decay = s.l2 * old_w;
+    if (first <= s.bias_column && s.bias_column < first + 16) decay[s.bias_column - first] = 0.f;
+    g += decay;
+  }
+  Rule::step(new_w, new_m, new_v, g, s);
+  store(w, moves ? new_w : old_w);
+  if constexpr (kHasM) store(m, moves ? new_m : old_m);
+  if constexpr (kHasV) store(v, moves ? new_v : old_v);
+}
 
 template <class Rule, bool kDecay>
 void update(float* w, float* m, float* v, float a, const Row& x, const Step& s) {
   constexpr bool kHasM = !std::is_same_v<Rule, Sgd>;
   constexpr bool kHasV = kHasM && !std::is_same_v<Rule, Momentum>;
+  const Step step = s;  // nothing else points to it
   const auto one = [&](size_t j, float xj) __attribute__((always_inline)) {
     float wj = w[j], mj = kHasM ? m[j] : 0.f, vj = kHasV ? v[j] : 0.f, g = a * xj;
-    if constexpr (kDecay) g += (j < s.bias_column ? s.l2 : 0.f) * wj;
-    Rule::step(wj, mj, vj, g, s);
+    if constexpr (kDecay) g += (j < step.bias_column ? step.l2 : 0.f) * wj;
+    Rule::step(wj, mj, vj, g, step);
     w[j] = wj;
     if constexpr (kHasM) m[j] = mj;
     if constexpr (kHasV) v[j] = vj;
@@ -45,9 +73,7 @@ void update(float* w, float* m, float* v, float a, const Row& x, const Step& s) 
   } else if (x.dense) {
     for (uint32_t b = 0; b < x.n_blocks; b++) {
       const size_t at = size_t{x.block[b]} * 16;
-#pragma omp simd
-      for (size_t k = 0; k < 16; k++)
-        if (x.dense[at + k] != 0.f) one(at + k, x.dense[at + k]);
+      step_block<Rule, kDecay>(w + at, kHasM ? m + at : nullptr, kHasV ? v + at : nullptr, a, x.dense + at, at, step);
     }
   } else {
     const uint32_t* __restrict index = x.index;

@@ -13,6 +13,7 @@ namespace hashgrad {
 namespace {
 
 constexpr uint32_t kStalenessSample = 64;
+constexpr uint32_t kAhead = 16;    // candidates, of memory that is asked for
 constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;     // for neurons to outgrow the largest before the next rebuild
@@ -253,7 +254,8 @@ void LshIndex::nearest(const Query& q, const float* score, uint32_t wanted, Look
 void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
   const LshSpec& spec = family_.spec();
   collect(q, s);
-  std::sort(s.found.begin(), s.found.end());  // slots are in no order that a resumed run would find again
+  // Where threads move neurons at once, slots are in no order that a resumed run would find again.
+  if (!spec.pooled) std::sort(s.found.begin(), s.found.end());
   const auto n = static_cast<uint32_t>(s.found.size());
   s.score.resize(n + kBlock);
   if (spec.ranking == Ranking::kCollisions) {
@@ -262,16 +264,22 @@ void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::v
     const uint32_t words = family_.words();
     s.distance.resize(n);
     s.norm.resize(n);
-    for (uint32_t k = 0; k < n; k++) {
-      active().hamming(&signature_[size_t{s.found[k]} * words], words, 1, q.word.data(), &s.distance[k]);
-      s.norm[k] = norm_[s.found[k]];
+    s.word.resize(size_t{n} * words);
+    for (uint32_t k = 0; k < n; k++) {  // they lie scattered
+      const uint32_t i = s.found[k], soon = s.found[std::min(k + kAhead, n - 1)];
+      __builtin_prefetch(&signature_[size_t{soon} * words]);
+      __builtin_prefetch(&norm_[soon]);
+      std::copy_n(&signature_[size_t{i} * words], words, &s.word[size_t{k} * words]);
+      s.norm[k] = norm_[i];
     }
+    active().hamming(s.word.data(), words, n, q.word.data(), s.distance.data());
     active().similarity(s.distance.data(), spec.transform == Transform::kNone ? s.norm.data() : nullptr, cosine_.data(),
                         n, s.score.data());
   }
   for (const uint32_t i : s.found) s.collisions[i] = 0;
   choose_largest(s.score.data(), n, wanted, salt_of(q), s.choose, out);
   for (uint32_t& at : out) at = s.found[at];
+  if (spec.pooled) std::sort(out.begin(), out.end());
 }
 
 // Fills scratch.found with the neurons of all probed buckets, scratch.collisions with how often

@@ -28,6 +28,7 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
+  std::vector<uint64_t> word;  // the signatures of those found
   std::vector<float> score;   // per candidate
   std::vector<float> norm;    // per candidate
   std::vector<float> encode;  // width

@@ -131,13 +131,19 @@ def _hashes(selector: Selector, n: int, n_inputs: int, way: Mapping[str, str]) -
     if not isinstance(selector, LSH) or way["code"] == "none":
         return 0, 0
     shapes = specification.hash_shapes(selector, n, n_inputs, way["code"])
-    width = shapes["sketch"][1]
-    sizes = {name: _FLOAT * math.prod(shape) for name, shape in shapes.items()}
-    sizes["dirty"] = n
-    codes = whole(n, _LINE) * width if way["code"] == "bytes" else n * (width // 8 + _FLOAT)
+    bytes_each = {"dirty": 1, "code": 1, "signature": 8}
+    sizes = {
+        name: bytes_each.get(name, _FLOAT) * math.prod(shape) for name, shape in shapes.items()
+    }
+    codes = 0
+    if "sketch" in shapes:  # and, made from them, codes; a pooled layer keeps these alone
+        width = shapes["sketch"][1]
+        codes = whole(n, _LINE) * width if way["code"] == "bytes" else n * (width // 8 + _FLOAT)
     tables = 0
     if way["lookup"] == "tables":
         slots = max(8 * 2**selector.bits, _FULLEST * n)
+        if selector.pooled:  # bounded buckets, with their neurons' lengths beside them
+            slots = 2 * selector.bucket * 2**selector.bits
         tables = _FLOAT * selector.tables * (n + slots)
     return sum(sizes.values()) + codes, tables
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _CHUNK_SECONDS = 0.2
 _FIRST_CHUNK = 64  # examples
 _SAMPLE_ROWS = 512  # rows from which means and subspaces are estimated
-_RECALL_ROWS = 256  # rows on which the selection is compared with the exact one
+_RECALL_ROWS = 256  # rows on which the selection is compared with the exact one,
+_RECALL_PRODUCTS = 5 * 10**9  # of about so many multiplications at most
 
 
 def sample_rows(seed: int, rows: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -324,7 +325,8 @@ def _record(
     if partial:
         record["partial"] = True
     else:
-        rows = sample_rows(network.seed, job.rows)[:_RECALL_ROWS]
+        affordable = max(1, _RECALL_PRODUCTS // network.n_parameters)
+        rows = sample_rows(network.seed, job.rows)[: min(_RECALL_ROWS, affordable)]
         found = network._core.recall(job.inputs.batch, rows)
         choosing = []
         for layer, quality in zip(described["layers"], found, strict=True):
