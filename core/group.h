@@ -160,6 +160,7 @@ struct Worker {
   SelectScratch select;
   std::vector<std::vector<float>> delta;  // per example, of a whole layer, in whole blocks
   std::vector<float> gradient;            // of one row of weights
+  std::vector<float> log_chance;          // per neuron of a pool
   std::vector<float> dense;               // deltas of all neurons, zero between uses
   std::vector<float> overlap;             // of examples' deltas
   std::vector<uint32_t> block;            // touched blocks of `gradient`

@@ -64,7 +64,8 @@ float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
 }  // namespace
 
 void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
-                         const float* example_weights, float scale, const float* output_weights, float known) {
+                         const float* example_weights, float scale, const float* output_weights, float known,
+                         std::span<const float> log_chance) {
   const size_t columns = pool.columns;
   const auto n = static_cast<uint32_t>(pool.id.size());
   float* z = pool.z.data() + from;
@@ -72,6 +73,13 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
   const auto at = [&](int32_t label, size_t e) -> float& {
     return z[pool.position(static_cast<uint32_t>(label)) * columns + e];
   };
+  for (uint32_t i = 0; !log_chance.empty() && i < n; i++)
+    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] -= log_chance[i];
+  for (size_t e = 0; !log_chance.empty() && e < examples.size(); e++)
+    for (const uint32_t own : examples[e]->passages.back().proposal.id) {
+      const size_t i = pool.position(own);
+      z[i * columns + e] += log_chance[i];
+    }
   float right[kBlock] = {}, wrong[kBlock] = {}, top[kBlock] = {}, factor[kBlock] = {};
   for (size_t e = 0; e < examples.size(); e++) {
     const std::span<const int32_t> labels = targets.labels(examples[e]->row);

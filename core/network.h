@@ -27,6 +27,7 @@ struct TrainingJob {
   uint32_t workers = 0;     // of a simulation of Hogwild on one thread; 0: the threads themselves
   const float* example_weights = nullptr;
   const float* output_weights = nullptr;
+  const float* chance = nullptr;  // per output, to be a label in a batch: a pooled softmax is corrected by it
   float known = 1.f;           // an example whose label has this probability (softmax) is not learned from; 1: none
   uint8_t* resting = nullptr;  // per row: 1 where it was known, and is left out when its turn comes next
 
@@ -141,7 +142,8 @@ class Network {
   void land_all();
   void ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const;
   float loss_of(Example& example, const TrainingJob& job, float scale) const;
-  void losses_of(const Member& me, const Group& group, Pool& pool, const TrainingJob& job, float scale) const;
+  void losses_of(const Member& me, const Group& group, Pool& pool, const TrainingJob& job, float scale,
+                 std::vector<float>& log_chance) const;
   // A thread that works on its own: its memory, and the examples it walks.
   struct Walker {
     Walker(const std::vector<Layer>& layers, size_t n_examples)

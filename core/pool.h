@@ -14,6 +14,7 @@ namespace hashgrad {
 
 struct Pool {
   std::vector<uint32_t> id;  // ascending
+  float drawn = 0.f;         // share of the others that was drawn at random beside those the examples brought
   uint32_t n_examples = 0;
   size_t columns = 0;          // n_examples in whole blocks
   std::vector<float> input;    // n_examples x stride: [x; 1]
@@ -32,7 +33,9 @@ struct Pool {
     };
     for (size_t e = 0; e < n_examples; e++)
       for (const uint32_t i : ids(e)) take(i);
+    const size_t brought = id.size();
     while (id.size() < std::min<size_t>(least, n)) take(random.below(n));
+    drawn = brought < n ? static_cast<float>(id.size() - brought) / static_cast<float>(n - brought) : 0.f;
     std::sort(id.begin(), id.end());
   }
 

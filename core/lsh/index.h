@@ -113,7 +113,9 @@ class LshIndex {
   }
   void quantize(const float* sketch, uint8_t* code, size_t step) const;
   void hash(uint32_t i, const Weights& w, LookupScratch& scratch);
-  void encode(uint32_t i, LookupScratch& scratch) { encode(i, &sketch_[size_t{i} * family_.width()], norm2_[i], scratch); }
+  void encode(uint32_t i, LookupScratch& scratch) {
+    encode(i, &sketch_[size_t{i} * family_.width()], norm2_.empty() ? 0.f : norm2_[i], scratch);
+  }
   void encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch);
   void set_scale(float scale);
   void collect(const Query& q, LookupScratch& scratch) const;

@@ -95,6 +95,7 @@ uint32_t Tables::shortest(const float* length) const {
 }
 
 void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float norm) {
+  if (!capacity_) return;  // not made yet
   uint32_t& place = this->place(table, neuron);
   const uint32_t to = key(table, signature);
   const uint32_t seen = atomic(place).load(kRelaxed);

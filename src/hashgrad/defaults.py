@@ -101,6 +101,11 @@ PARAMETERS: dict[str, Parameter] = {
         Interval(0, 2**31 - 1, integer=True),
         "Outputs in such a union at least; those missing are drawn at random.",
     ),
+    "correction": Parameter(
+        "none",
+        Choice(("none", "log-q")),
+        "How a softmax over such a union makes up for the outputs that are not in it.",
+    ),
     # Layers
     "n": Parameter(None, _COUNT, "Neurons of a layer."),
     "activation": Parameter(

@@ -64,6 +64,19 @@ class Targets:
         p = counts / (counts.sum() if loss == "softmax" else self.n_rows + 1)
         return np.asarray(np.log(p if loss == "softmax" else p / (1 - p)), dtype=np.float32)
 
+    def chances(self, batch_size: int) -> Floats:
+        """The o chances that a batch holds a row with the label, by the labels' frequencies.
+
+        A label that no row has counts as one that half a row has.
+
+        >>> as_targets([0, 0, 0, 1], "softmax", 3).chances(2).round(2)
+        array([0.94, 0.44, 0.23], dtype=float32)
+        """
+        assert self.labels is not None
+        counts = np.bincount(self.labels, minlength=self.n_outputs)
+        shares = np.minimum(1, np.maximum(counts, 0.5) / self.n_rows)
+        return np.asarray(1 - (1 - shares) ** batch_size, dtype=np.float32)
+
     def without(self, retired: Labels, name: str = "y") -> Targets:
         """The same for the outputs that are left when labels are retired: labels become outputs.
 

@@ -44,7 +44,6 @@ def add(network: Network, n: int, weights: Any, biases: Any) -> Labels:
     new["bias"][...] = _first_bias(network, old[at + "bias"]) if biases is None else given_biases
     if "lsh.dirty" in new:
         new["lsh.dirty"][...] = 1
-        core.rehash(network._n_threads)
     _take(network, core, network._retired)
     return np.arange(first, first + n)
 
@@ -88,6 +87,8 @@ def _with_outputs(network: Network, kept: slice | Labels, n: int) -> _core.Netwo
     for name, tensor in old.tensors().items():
         if views[name].shape == tensor.shape:
             views[name][...] = tensor
+        elif name.endswith("lsh.code"):  # sixteen outputs lie together: made anew from the weights
+            views[name.removesuffix("code") + "dirty"][...] = 1
         else:  # a row an output
             some = tensor[kept]
             views[name][: len(some)] = some
@@ -96,6 +97,7 @@ def _with_outputs(network: Network, kept: slice | Labels, n: int) -> _core.Netwo
 
 def _take(network: Network, core: _core.Network, retired: Labels) -> None:
     """Give the network this core, and forget what was about its outputs as they were."""
+    core.rehash(network._n_threads)
     core.sync_after_load()
     network._core = core
     network.layers = (*network.layers[:-1], replace(network.layers[-1], n=core.n_outputs))

@@ -158,6 +158,11 @@ class LSH(Selector):
             the longest, whose inner products can be largest: few and short buckets then find more
             of the best outputs, at less cost, than many long ones.
         fill: outputs in such a pool, at least: those missing are drawn at random.
+        correction: `"log-q"`, for the softmax: take from an output's score, where another example
+            of the batch brought it into the pool, the logarithm of the chance of that (by its
+            labels' frequencies, and by drawing). The sum over the pool then stands for the sum over
+            all outputs (Jean et al. 2015, arXiv 1412.2007): frequent labels are not pushed down
+            for being in every batch. `"none"` takes the pool for all there is.
 
     Raises:
         TypeError: a value of the wrong type.
@@ -191,6 +196,7 @@ class LSH(Selector):
     pooled: bool = default("pooled")
     bucket: int = default("bucket")
     fill: int = default("fill")
+    correction: str = default("correction")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -212,6 +218,10 @@ class LSH(Selector):
             )
         if self.fill and not self.pooled:
             raise ValueError(f"fill needs pooled=True, got fill={self.fill} with pooled=False")
+        if self.correction != "none" and not self.pooled:
+            raise ValueError(
+                f"correction needs pooled=True, got correction={self.correction!r} with pooled=False"
+            )
         if self.pooled and self.lookup == "exact":
             raise ValueError("pooled=True needs lookup='scan' or 'tables', got 'exact'")
         if self.pooled and self.rehash == "incremental":

@@ -62,6 +62,9 @@ def check_pooled(
         raise ValueError(
             "loss must be 'softmax' or 'logistic' where outputs are pooled, got 'squared'"
         )
+    selector = layers[-1].selector
+    if isinstance(selector, LSH) and selector.correction != "none" and loss != "softmax":
+        raise ValueError(f"correction {selector.correction!r} needs loss 'softmax', got {loss!r}")
     if batch_size == 1:
         raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
     if l2 > 0 and optimizer.word == "row-adagrad":
@@ -123,7 +126,7 @@ def core_layer(layer: Dense) -> _core.LayerSpec:
     if isinstance(selector, LSH):
         lsh = _core.LshSpec()
         for field in dataclasses.fields(LSH):
-            if field.name not in ("fraction", "candidates"):
+            if field.name not in ("fraction", "candidates", "correction"):
                 setattr(lsh, field.name, getattr(selector, field.name))
         lsh.candidates = selector.candidates or 0.0  # 0: by what the codes are
         if layer.layout == "input":
@@ -279,7 +282,7 @@ def hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[i
             shapes["centre"] = (coordinates,)
         if code == "bits":
             return shapes | {"signature": (n, width // 64), "norm": (n,)}
-        return shapes | {"code": (_whole(n, 16) * width,)}
+        return shapes | {"code": (whole(n, 16) * width,)}
     shapes["sketch"] = (n, width)
     if code == "bits":
         shapes |= {"norm2": (n,), "tail": (n,)}

@@ -24,6 +24,7 @@ from .calibration import machine
 from .defaults import check
 from .job import Job, Record, stream
 from .schedules import Constant
+from .selectors import LSH
 from .specification import core_schedule
 from .state import restore, snapshot
 
@@ -194,6 +195,10 @@ def chunks(
     if not core.built:
         core.build(batch, sample, network._n_threads)
     batch_size = network.batch_size if network.batch_size > 1 else 0  # 0: asynchronous
+    last = network.layers[-1].selector
+    chance = None
+    if isinstance(last, LSH) and last.correction == "log-q":
+        chance = job.targets.take(job.rows).chances(batch_size)
     size = max(_FIRST_CHUNK // network.batch_size, 1) * network.batch_size
     while position < len(order):
         chunk = order[position : position + size]
@@ -210,6 +215,7 @@ def chunks(
             network.known or 1.0,
             resting,
             network.simulated_workers,
+            chance,
         )
         seconds = time.perf_counter() - start
         state.seconds += seconds

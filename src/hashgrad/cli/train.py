@@ -32,7 +32,7 @@ SETTLED = (
     "rate", "momentum", "schedule", "warmup", "every", "factor", "floor", "l2", "known", "prior",
     "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
-    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket", "fill",
+    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket", "fill", "correction",
 )  # fmt: skip
 
 
@@ -173,6 +173,7 @@ def train(
     ] = None,
     bucket: Annotated[int | None, option("bucket", HASHING)] = None,
     fill: Annotated[int | None, option("fill", HASHING)] = None,
+    correction: Annotated[str | None, option("correction", HASHING)] = None,
 ) -> None:
     """Train a network on a data set, and show its accuracy and what it cost.
 

@@ -1,0 +1,190 @@
+"""Pools of vast layers: the softmax corrected for what is missing, buckets that are bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import reference as twin
+from hashgrad import _core
+from test_core_pool import (
+    KEPT,
+    N_HIDDEN,
+    N_INPUTS,
+    N_OUTPUTS,
+    N_ROWS,
+    NAMES,
+    ORDER,
+    examples,
+    network,
+    train,
+)
+
+# ---- the correction ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fill", [0, 60])
+def test_a_corrected_softmax_takes_the_chance_of_what_others_brought(fill: int) -> None:
+    rows, everyone = ORDER[:8], np.arange(N_HIDDEN)
+    own = []  # what an example brings is what its pool holds when it is alone
+    for row in rows:
+        train(alone := network("softmax"), [row], 1)
+        own.append(alone.pool())
+    chance = np.random.default_rng(8).uniform(0.01, 0.6, N_OUTPUTS).astype(np.float32)
+    net = network("softmax", fill=fill)
+    W = [w.astype(float) for w in twin.augmented(net)]
+    train(net, rows, 8, rate=0.5, chance=chance)
+    pool = net.pool().astype(int)
+    brought = len(np.unique(np.concatenate(own)))
+    assert len(pool) == max(fill, brought)
+    drawn = (len(pool) - brought) / (N_OUTPUTS - brought)
+    x, y = examples()
+    total = [np.zeros_like(w) for w in W]
+    corrected = 0
+    for row, mine in zip(rows, own, strict=True):
+        active = [(everyone, np.ones(N_HIDDEN)), (pool, np.ones(len(pool)))]
+        walk = twin.forward(W, NAMES, x[row].astype(float), active)
+        others = ~np.isin(pool, mine)
+        corrected += int(others.sum())
+        z = walk[-1].z - np.where(others, np.log(1 - (1 - chance[pool]) * (1 - drawn)), 0.0)
+        delta = twin.loss_and_delta("softmax", z, walk[-1].ids, y[row], None)[1]
+        gradients = twin.backward(W, NAMES, walk, delta / len(rows))
+        total = [a + g for a, g in zip(total, gradients, strict=True)]
+    assert corrected > 8 * KEPT
+    for got, w, g in zip(twin.augmented(net), W, total, strict=True):
+        np.testing.assert_allclose(got, w - 0.5 * g, rtol=2e-4, atol=2e-5)
+
+
+def test_chances_need_a_pooled_softmax_and_one_number_an_output() -> None:
+    for net, n in ((network("logistic"), N_OUTPUTS), (network("softmax"), N_OUTPUTS - 1)):
+        with pytest.raises(ValueError, match="chance must have one number an output"):
+            train(net, chance=np.full(n, 0.5, dtype=np.float32))
+
+
+# ---- bounded buckets -----------------------------------------------------------------------------
+
+BITS, TABLES = 3, 5
+
+
+def buckets(net: Any, bound: int) -> list[dict[int, list[int]]]:
+    """What each table's buckets are to hold, from signatures and lengths: the longest."""
+    t = net.tensors()
+    norm = t["layers.1.lsh.norm"]
+    bits = np.unpackbits(t["layers.1.lsh.signature"].view(np.uint8), axis=1, bitorder="little")
+    tables: list[dict[int, list[int]]] = []
+    for number in range(TABLES):
+        key = bits[:, number * BITS : (number + 1) * BITS] @ (1 << np.arange(BITS))
+        tables.append(
+            {
+                int(k): sorted(np.nonzero(key == k)[0], key=lambda i: -norm[i])[:bound]
+                for k in np.unique(key)
+            }
+        )
+    return tables
+
+
+def bounded(bound: int, opt: Any = None, **more: Any) -> Any:
+    settings: dict[str, Any] = {"lookup": "tables", "code": "bits", "probes": 1, **more}
+    return network(opt=opt, bits=BITS, tables=TABLES, bucket=bound, candidates=1e4, **settings)
+
+
+def found(net: Any) -> list[set[int]]:
+    """Per row, the outputs that its buckets hold; a pad of -1 is none."""
+    index = net.topk(twin.csr(examples()[0]), N_OUTPUTS, False, 1)[0]
+    return [set(row[row >= 0].tolist()) for row in index]
+
+
+def expected(net: Any, bound: int) -> list[set[int]]:
+    """The same, of the buckets as they are to be; None where a bit is too near to tell."""
+    t = net.tensors()
+    tables = buckets(net, bound)
+    hidden = np.maximum(examples()[0] @ t["layers.0.weight"].T + t["layers.0.bias"], 0)
+    value = (np.column_stack([hidden, np.ones(N_ROWS)]) - t["layers.1.lsh.mean"]) @ (
+        twin.projections(t, "layers.1")[1]
+    )
+    out = []
+    for row in value[:, : BITS * TABLES]:
+        keys = (row.reshape(TABLES, BITS) >= 0) @ (1 << np.arange(BITS))
+        inside = [table.get(int(k), []) for table, k in zip(tables, keys, strict=True)]
+        out.append({int(i) for bucket in inside for i in bucket})
+        if np.abs(row).min() < 1e-4:
+            out[-1] = set()
+    return out
+
+
+@pytest.mark.parametrize("bound", [1, 4, 90])
+def test_a_bounded_bucket_holds_its_longest_neurons(bound: int) -> None:
+    net = bounded(bound)
+    certain = [(g, e) for g, e in zip(found(net), expected(net, bound), strict=True) if e]
+    assert len(certain) > N_ROWS // 2
+    for got, wanted in certain:
+        assert got == wanted
+    loads = net.tables()[1]["bucket_loads"]
+    assert len(loads) <= bound + 1
+    placed = int((loads * np.arange(len(loads))).sum())
+    assert net.tables()[1]["overflow"] == TABLES * N_OUTPUTS - placed
+    assert (placed == TABLES * N_OUTPUTS) == (bound == 90)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_buckets_follow_neurons_as_they_move(threads: int) -> None:
+    opt = twin.optimizer("adam")
+    net = bounded(90, opt, rehash_every=8, rebuild_every=10**6)
+    train(net, np.tile(ORDER, 4), 8, rate=0.05, threads=threads)
+    nothing = twin.labels([[] for _ in range(N_ROWS)], N_OUTPUTS)
+    twin.train(net, twin.csr(examples()[0]), nothing, ORDER[:8], batch_size=8)  # only upkeep
+    assert net.tables()[1]["rebuilds"] == 1
+    certain = [(g, e) for g, e in zip(found(net), expected(net, 90), strict=True) if e]
+    assert len(certain) > N_ROWS // 2
+    for got, wanted in certain:
+        assert got == wanted
+
+
+def test_a_longer_neuron_takes_the_shortest_ones_place_and_an_epoch_ends_in_order() -> None:
+    net = bounded(2, twin.optimizer("adam"), rehash_every=8, rebuild_every=10**6)
+    train(net, np.tile(ORDER, 4), 8, rate=0.05)
+    before = found(net)
+    full = {i for sets in before for i in sets}
+    assert net.tables()[1]["bucket_loads"][-1] > 0
+    net.end_epoch()
+    after = [(g, e) for g, e in zip(found(net), expected(net, 2), strict=True) if e]
+    for got, wanted in after:
+        assert got == wanted
+    # between rebuilds a bucket may lose a neuron that nothing calls back, but most are right
+    shared = sum(len(b & a) for b, a in zip(before, found(net), strict=True))
+    assert shared >= 0.6 * sum(map(len, before))
+    assert full
+
+
+def test_a_pooled_network_needs_no_sketches_to_go_on_where_it_was() -> None:
+    def run(reload: bool) -> Any:
+        net = bounded(4, twin.optimizer("adam"), rehash_every=8)
+        train(net, ORDER, 8, rate=0.05)
+        net.end_epoch()
+        if reload:
+            other = bounded(4, twin.optimizer("adam"), rehash_every=8)
+            for name, array in other.tensors().items():
+                array[...] = net.tensors()[name]
+            other.set_state(net.state())
+            other.sync_after_load()
+            net = other
+        train(net, ORDER[::-1].copy(), 8, rate=0.05)
+        return net
+
+    one, two = run(False).tensors(), run(True).tensors()
+    assert "layers.1.lsh.sketch" not in one
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_a_bucket_holds_at_least_one() -> None:
+    with pytest.raises(ValueError, match="bucket must be at least 1, got 0"):
+        _core.Network(
+            N_INPUTS,
+            [twin.layer(9), twin.layer(N_OUTPUTS, "linear", "lsh", 0.1, lsh=twin.lsh(bucket=0))],
+            "softmax",
+            twin.optimizer(),
+            0,
+        )
