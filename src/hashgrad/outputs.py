@@ -87,11 +87,12 @@ def _with_outputs(network: Network, kept: slice | Labels, n: int) -> _core.Netwo
     for name, tensor in old.tensors().items():
         if views[name].shape == tensor.shape:
             views[name][...] = tensor
-        elif name.endswith("lsh.code"):  # sixteen outputs lie together: made anew from the weights
-            views[name.removesuffix("code") + "dirty"][...] = 1
-        else:  # a row an output
+        elif not name.endswith("lsh.code"):  # a row an output
             some = tensor[kept]
             views[name][: len(some)] = some
+    at = f"layers.{len(network.layers) - 1}.lsh."
+    if at + "code" in views:  # sixteen outputs' lie together: to be made anew from the weights
+        views[at + "dirty"][...] = 1
     return core
 
 
