@@ -15,6 +15,7 @@ from .norb import read_norb_folder, read_norb_matrix
 from .npz import read_npz
 from .parquet import read_parquet
 from .rectangles import make_rectangles, make_rectangles_image
+from .row_stream import RowStream
 from .svmlight import read_svmlight
 from .weighting import Weighting
 from .xc import read_xc
@@ -23,6 +24,7 @@ __all__ = [
     "BadRows",
     "Dataset",
     "Mnist8m",
+    "RowStream",
     "Weighting",
     "is_convex",
     "load",

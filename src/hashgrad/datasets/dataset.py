@@ -99,6 +99,11 @@ class Dataset:
             )
 
     @property
+    def n_rows(self) -> int:
+        """Training rows."""
+        return int(self.x_train.shape[0])
+
+    @property
     def n_features(self) -> int:
         """Width d of every row."""
         return int(self.x_train.shape[1])

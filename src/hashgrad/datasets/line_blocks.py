@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from .opening import open_bytes
 
-BLOCK = 4 << 20  # bytes of text
+BLOCK = 1 << 20  # bytes of text
 LONGEST_LINE = 16 << 20  # bytes; a line that never ends must not fill the memory
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy.typing as npt
 
-from ..checks import Interval, one_of
+from ..checks import Interval, one_of, shown
 from .amat import read_amat
 from .bad_rows import BadRows, judging
 from .dataset import Dataset, Features, Task
@@ -194,9 +194,12 @@ class _How:
         }
         for argument, home in homes.items():
             if argument not in allowed and getattr(self, argument) is not None:
-                raise ValueError(f"{argument} is for {home}, got {what}")
+                got = f"{shown(getattr(self, argument))} for {what}"
+                raise ValueError(f"{argument} is for {home}, got {got}")
         if "bad_rows" not in allowed and judge.policy != "refuse":
-            raise ValueError(f"bad_rows='skip' is for sparse text and Parquet files, got {what}")
+            raise ValueError(
+                f"bad_rows is for sparse text and Parquet files, got 'skip' for {what}"
+            )
 
 
 def _from_path(

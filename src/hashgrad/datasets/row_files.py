@@ -50,11 +50,16 @@ def read_whole(file: RowFile, judge: BadRows) -> tuple[Features, Targets]:
         for block in file.blocks()
     ]
     if not any(x.shape[0] for x, _ in parts):
-        skipped = f" ({judge})" if judge.count else ""
-        raise ValueError(f"{path}: the file must hold one row or more, got none{skipped}")
+        raise no_rows(path, judge)
     targets = [y for _, y in parts]
     together = np.concatenate(targets) if targets[0].ndim == 1 else stacked(targets)
     return stacked([x for x, _ in parts]), together
+
+
+def no_rows(path: Path, judge: BadRows) -> ValueError:
+    """The error for a file without a good row."""
+    skipped = f" ({judge})" if judge.count else ""
+    return ValueError(f"{path}: the file must hold one row or more, got none{skipped}")
 
 
 def aligned(

@@ -116,7 +116,10 @@ def _targets(words: list[bytes], bad: Reasons) -> npt.NDArray[np.float64]:
 
 
 def looks_multilabel(path: Path) -> bool:
-    """Tell whether one of the first 1,000 lines has a comma, or no word, before its features."""
+    """Tell whether an early line has a comma, or no word, before its features.
+
+    Early are the first 1,000 lines, or those of the first block.
+    """
     for block in line_blocks([path]):
         for line in block.lines[0][:_LINES_TO_GUESS_FROM]:
             head, _ = split_head(line.partition(b"#")[0].strip(b" \t\r"))
@@ -143,7 +146,7 @@ def read_svmlight(
     Args:
         paths: training file, and perhaps test file.
         multilabel: whether lines carry lists of labels; None looks for a comma, or for a line
-            without a label, in the first 1,000 lines of each file.
+            without a label, in the first 1,000 lines of each file, or its first MiB.
         n_features: width of the rows; None takes the largest index found.
         first_index: number of the first feature, 0 or 1; None is 1, unless a feature 0 occurs in
             one of the files. State it where a file is read by itself that belongs to another.
