@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hashgrad.datasets import load, read_amat, read_svmlight, read_xc
+from hashgrad.datasets.sparse_rows import parse_pairs
 
 
 def write(path: Path, text: str) -> Path:
@@ -149,6 +150,19 @@ def test_svmlight_cut_short_while_compressed_is_refused(tmp_path: Path):
     path.write_bytes(gzip.compress(b"1 1:1\n" * 1000)[:-10])
     with pytest.raises(ValueError, match=r"cut\.svm\.gz: gzip data is cut short"):
         read_svmlight([path])
+
+
+def test_numbers_are_the_nearest_to_what_is_written():
+    random = np.random.default_rng(0)
+    values = 10 ** random.uniform(-20, 20, size=3000)
+    words = [f"{v:.{d}f}" for v, d in zip(values, random.integers(0, 17, 3000), strict=True)]
+    words += [f"{v:.{d}e}" for v, d in zip(values, random.integers(0, 17, 3000), strict=True)]
+    words += map(repr, values.tolist())
+    words += ["-" + word for word in words[::7]] + ["1.", ".5", "+3", "0" * 30 + "7", "-0"]
+    text = " ".join(f"{place}:{word}" for place, word in enumerate(words)).encode()
+    found = parse_pairs([text], {})
+    assert found.ids.tolist() == list(range(len(words)))
+    assert found.values.tolist() == [float(word) for word in words]
 
 
 # Extreme Classification Repository

@@ -202,6 +202,11 @@ def test_a_file_that_changes_under_way_is_refused(rows: tuple[Any, Any], tmp_pat
     path.write_bytes(packed(".gz", short[: short.rindex(b"\n")]))
     with pytest.raises(ValueError, match="must not change while it is used; it had 400 rows, got"):
         list(stream.rows())
+    plain = write(tmp_path, "pair", rows)
+    stream = RowStream(plain, buffer=BUFFER)
+    plain.write_bytes(plain.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="must not change while it is used"):
+        list(stream.rows())
 
 
 @pytest.mark.parametrize(

@@ -195,17 +195,21 @@ def train(
     fitting = _fitting(params)
     n_threads = check("threads", threads, argument="--threads")
     reading = Reading.told(first_index, columns, bad_rows)
-    before: Network | None = None
     source = Source(data, test, reading, stream, weighting)
-    if resume is None:
+    before = None
+    if resume is not None:
+        _refuse_settled(params)
+        before = hashgrad.load(resume, threads=n_threads)
+        fitting = {**before.extra.get("fit", {}), **fitting}
+    if stream:
+        _refuse_unstreamed(fitting)
+    if before is None:
         plan = _Plan(params)
         dataset, weights = source.rows(plan.task, plan.settings.get("seed", default("seed")))
         network = plan.network(dataset, n_threads)
     else:
-        _refuse_settled(params)
-        before = network = hashgrad.load(resume, threads=n_threads)
-        dataset, weights = source.rows(None, network.seed, network)
-        fitting = {**network.extra.get("fit", {}), **fitting}
+        dataset, weights = source.rows(None, before.seed, before)
+        network = before
     reading.tell(quiet)
     fitting.setdefault("epochs", default("epochs"))
     if network.epochs >= fitting["epochs"]:
@@ -317,6 +321,12 @@ def _refuse_settled(params: Mapping[str, Any]) -> None:
             )
 
 
+def _refuse_unstreamed(fitting: Mapping[str, Any]) -> None:
+    for name in ("validation", "early_stopping", "class_weight"):
+        if fitting.get(name):
+            raise ValueError(f"{flag(name)} has no effect with --stream, got {fitting[name]!r}")
+
+
 def _notes(
     data: Dataset | StreamedData, fitting: Mapping[str, Any], weights: Weighting | None
 ) -> dict[str, Any]:
@@ -332,11 +342,8 @@ def _fit(
     validation = fitting.get("validation")
     if validation is None and data.x_test is not None:
         validation = (data.x_test, widened(network, data.y_test))
+    progress = False if quiet else default_progress()
     if isinstance(data, StreamedData):
-        for name in ("validation", "early_stopping", "class_weight"):
-            if fitting.get(name):
-                raise ValueError(f"{flag(name)} has no effect with --stream, got {fitting[name]!r}")
-        progress = False if quiet else default_progress()
         epochs = fitting["epochs"]
         fit_stream(network, data.stream, epochs=epochs, validation=validation, progress=progress)
         return
@@ -347,5 +354,5 @@ def _fit(
         validation=validation,
         early_stopping=fitting.get("early_stopping", default("early_stopping")),
         class_weight=fitting.get("class_weight"),
-        progress=False if quiet else default_progress(),
+        progress=progress,
     )

@@ -76,6 +76,18 @@ def line_blocks(
             place = Place(tuple(offsets), place.number + len(first))
 
 
+def block_at(paths: Sequence[Path], place: Place, size: int = BLOCK) -> LineBlock:
+    """The block that `line_blocks` found at a place, with the same size.
+
+    Raises:
+        ValueError: there are no such lines any more, or not as many in each file.
+    """
+    block = next(line_blocks(paths, place, size), None)
+    if block is None or len({len(lines) for lines in block.lines}) > 1:
+        raise ValueError(f"{paths[0]}: the file must not change while it is used")
+    return block
+
+
 def _some_lines(path: Path, number: int, stream: BinaryIO, wanted: int) -> tuple[list[bytes], int]:
     lines: list[bytes] = []
     length = 0

@@ -54,14 +54,15 @@ class ParquetFile:
         self.n_labels: int | None = None
         self.seekable = True
         self._columns = _checked_names(columns)
-        self._stack = ExitStack()
-        self._source = self._stack.enter_context(_unpacked(path))
         pyarrow = _pyarrow(path)
         self._errors = (pyarrow.ArrowException, OSError)
-        self._file = self._guarded(
-            lambda: pyarrow.parquet.ParquetFile(self._source, page_checksum_verification=True)
-        )
-        self._check_types(pyarrow)
+        with ExitStack() as stack:
+            source = stack.enter_context(_unpacked(path))
+            self._file = self._guarded(
+                lambda: pyarrow.parquet.ParquetFile(source, page_checksum_verification=True)
+            )
+            self._check_types(pyarrow)
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> ParquetFile:
         return self

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..checks import Interval
 from .bad_rows import BadRows, judging
 from .dataset import Features, Targets
-from .line_blocks import BLOCK, LineBlock, Place, line_blocks
+from .line_blocks import BLOCK, LineBlock, Place, block_at, line_blocks
 from .opening import is_compressed
 from .row_files import aligned, read_whole
 from .sparse_rows import (
@@ -66,7 +66,7 @@ class SvmlightFile:
 
     def block(self, place: Place, size: int = BLOCK) -> LineBlock:
         """The block that `blocks` found there."""
-        return next(line_blocks(self.paths, place, size))
+        return block_at(self.paths, place, size)
 
     def parse(self, block: LineBlock, judge: BadRows) -> Rows:
         """The good rows of a block.

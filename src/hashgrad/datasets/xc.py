@@ -10,7 +10,7 @@ import numpy as np
 
 from .bad_rows import BadRows, judging
 from .dataset import Features, Targets
-from .line_blocks import BLOCK, LineBlock, Place, line_blocks
+from .line_blocks import BLOCK, LineBlock, Place, block_at, line_blocks
 from .opening import existing, is_compressed, open_bytes, uncompressed_name
 from .row_files import read_whole
 from .sparse_rows import (
@@ -134,7 +134,7 @@ class XcFiles:
 
     def block(self, place: Place, size: int = BLOCK) -> LineBlock:
         """The block that `blocks` found there."""
-        block = next(line_blocks(self.paths, place, size))
+        block = block_at(self.paths, place, size)
         left = self.n_rows + self._body.number - place.number
         return LineBlock(block.place, tuple(lines[:left] for lines in block.lines))
 
