@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +152,20 @@ def test_svmlight_cut_short_while_compressed_is_refused(tmp_path: Path):
     path.write_bytes(gzip.compress(b"1 1:1\n" * 1000)[:-10])
     with pytest.raises(ValueError, match=r"cut\.svm\.gz: gzip data is cut short"):
         read_svmlight([path])
+
+
+def test_every_short_line_is_seen_to_be_pairs_or_not():
+    lines = ["".join(word) for n in range(7) for word in itertools.product("7:. -", repeat=n)]
+    bad: dict[int, str] = {}
+    parse_pairs([line.encode() for line in lines], bad)
+    value = r"-?(7+\.?7*|\.7+)"
+    expected = {
+        place
+        for place, line in enumerate(lines)
+        if not all(re.fullmatch(f"7+:{value}", word) for word in line.split())
+    }
+    assert set(bad) == expected
+    assert 0 < len(expected) < len(lines)
 
 
 def test_numbers_are_the_nearest_to_what_is_written():
