@@ -11,7 +11,7 @@ from . import training
 from .checks import wrong_type
 from .data import Inputs
 from .defaults import check, default
-from .job import Piece, Progress, checked_callbacks, given_rows, prepare, watcher
+from .job import Piece, Progress, checked_callbacks, given_rows, watcher
 from .labels import Targets
 
 if TYPE_CHECKING:
@@ -47,16 +47,8 @@ class StreamJob:
                     position -= n_rows
                     continue
                 y.resize((n_rows, net.n_outputs))
-                job = prepare(
-                    x,
-                    y,
-                    n_inputs=net.n_inputs,
-                    n_outputs=net.n_outputs,
-                    loss=net.loss,
-                    seed=net.seed,
-                )
                 job = replace(
-                    job,
+                    net._prepare(x, y),
                     epochs=self.epochs,
                     validation=self.validation,
                     patience=self.patience,
