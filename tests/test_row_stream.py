@@ -361,6 +361,7 @@ def test_later_files_are_counted_as_the_first_was(hashgrad: Hashgrad, tmp_path: 
     words = ("--hidden", 8, "--epochs", 20, "--learning-rate", 0.1, "--output", model)
     assert hashgrad("train", train, *words).code == 0
     assert hashgrad("evaluate", model, later, "--json", "-").json["accuracy"] == 1
+    assert "first index  0" in hashgrad("info", model).out
     stated = hashgrad("evaluate", model, later, "--first-index", 1, "--json", "-").json
     assert stated["accuracy"] == 0
     rule = "--first-index must be 0 or 1, got 2"

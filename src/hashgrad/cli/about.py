@@ -22,6 +22,7 @@ from .machine import (
 )
 from .options import MODEL
 from .output import check_writable, console, table, write_json
+from .reading import FIRST_INDEX
 from .results import epochs_done, quality
 
 Json = Annotated[str | None, typer.Option(help="Write the answer as JSON; - is stdout.")]
@@ -82,6 +83,7 @@ def info(
             ("batch size", str(specification["batch_size"])),
             ("prior", "labels' frequencies" if specification["prior"] else "none"),
             ("weighting", _weighting(extra)),
+            *([("first index", str(extra[FIRST_INDEX]))] if FIRST_INDEX in extra else []),
             ("seed", str(specification["seed"])),
             ("trained", epochs_done(result["epochs"])),
             ("last epoch", quality(last) or "-"),
