@@ -80,12 +80,17 @@ def block_at(paths: Sequence[Path], place: Place, size: int = BLOCK) -> LineBloc
     """The block that `line_blocks` found at a place, with the same size.
 
     Raises:
-        ValueError: there are no such lines any more, or not as many in each file.
+        ValueError: there are no such lines any more.
     """
     block = next(line_blocks(paths, place, size), None)
-    if block is None or len({len(lines) for lines in block.lines}) > 1:
-        raise ValueError(f"{paths[0]}: the file must not change while it is used")
+    if block is None:
+        raise changed(paths[0])
     return block
+
+
+def changed(path: Path) -> ValueError:
+    """The error for a file that is no longer what it was."""
+    return ValueError(f"{path}: the file must not change while it is used")
 
 
 def _some_lines(path: Path, number: int, stream: BinaryIO, wanted: int) -> tuple[list[bytes], int]:

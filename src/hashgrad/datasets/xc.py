@@ -10,7 +10,7 @@ import numpy as np
 
 from .bad_rows import BadRows, judging
 from .dataset import Features, Targets
-from .line_blocks import BLOCK, LineBlock, Place, block_at, line_blocks
+from .line_blocks import BLOCK, LineBlock, Place, block_at, changed, line_blocks
 from .opening import existing, is_compressed, open_bytes, uncompressed_name
 from .row_files import read_whole
 from .sparse_rows import (
@@ -136,7 +136,10 @@ class XcFiles:
         """The block that `blocks` found there."""
         block = block_at(self.paths, place, size)
         left = self.n_rows + self._body.number - place.number
-        return LineBlock(block.place, tuple(lines[:left] for lines in block.lines))
+        kept = tuple(lines[:left] for lines in block.lines)  # blank lines may follow the last row
+        if len({len(lines) for lines in kept}) > 1:
+            raise changed(self.paths[0])
+        return LineBlock(block.place, kept)
 
     def parse(self, block: LineBlock, judge: BadRows) -> Rows:
         """The good rows of a block.
