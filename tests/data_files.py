@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,17 @@ IDX_NAMES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+
+
+def packed(ending: str, data: bytes) -> bytes:
+    """The data compressed as the ending of a file's name says."""
+    if ending == ".zst":
+        name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+        zstd = importlib.import_module(name)
+        checked = {zstd.CompressionParameter.checksum_flag: 1}  # as the command zstd does
+        whole: bytes = zstd.compress(data, options=checked)
+        return whole
+    return gzip.compress(data) if ending == ".gz" else data
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

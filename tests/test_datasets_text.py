@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hashgrad.datasets import load, read_amat, read_svmlight, read_xc
+from hashgrad.datasets.sparse_rows import parse_pairs
 
 
 def write(path: Path, text: str) -> Path:
@@ -84,7 +87,9 @@ def test_svmlight_files_share_width_and_first_index(tmp_path: Path):
 def test_svmlight_is_widened_to_a_models_features(tmp_path: Path):
     path = write(tmp_path / "few.svm", "1 1:1\n0 2:1\n")
     assert load(path, n_features=9).n_features == 9
-    with pytest.raises(ValueError, match=r"few\.svm.*n_features was set to 1"):
+    with pytest.raises(
+        ValueError, match=r"few\.svm, line 2: every feature must be below 2, got 2 "
+    ):
         load(path, n_features=1)
 
 
@@ -112,20 +117,27 @@ def test_a_task_decides_where_the_file_does_not(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 1:1\n0 2:x\n", r"bad\.svm, line 2: a line must read 'target index:value"),
-        ("1 1:1\nhello\n", r"bad\.svm, line 2: a line must read .* got 'hello'"),
-        ("1 1:1\n0 7\n", r"bad\.svm, line 2: a line must read"),
-        ("1 3:1 2:1\n", r"bad\.svm, line 1: feature indices must rise .* got '2:1'"),
-        ("1 2:1 2:1\n", r"bad\.svm, line 1: feature indices must rise"),
-        ("1 -3:1\n", r"bad\.svm, line 1: feature indices must rise .* from 0 up, got '-3:1'"),
-        ("", r"bad\.svm: the file must hold one row or more, got none"),
-        ("1 1:1\nnan 1:1\n", r"bad\.svm: every target must be finite, got nan in row 1"),
-        ("0,1.5 1:1\n", r"bad\.svm: labels must be whole numbers from 0 up .* got 1\.5"),
-        ("0,-1 1:1\n", r"bad\.svm: labels must be whole numbers from 0 up .* got -1"),
+        ("1 1:1\n0 2:x\n", "line 2: every entry must read index:value, got '2:x'"),
+        ("1 1:1\nhello\n", "line 2: every target must be a number, got 'hello'"),
+        ("1 1:1\n0 7\n", "line 2: every entry must read index:value, got '7'"),
+        ("1 3:1 2:1\n", "line 1: every feature must be above the one before it, got 2"),
+        ("1 2:1 2:1\n", "line 1: every feature must be above the one before it, got 2"),
+        ("1 -3:1\n", "line 1: every entry must read index:value, got '-3:1'"),
+        ("1 1:nan\n", "line 1: every entry must read index:value, got '1:nan'"),
+        ("1 1:1_0\n", "line 1: every entry must read index:value, got '1:1_0'"),
+        ("1 1:1e39\n", r"line 1: every value must be finite in float32, got 1e\+39"),
+        ("1 2147483648:1\n", "line 1: every feature must be below 2147483647, got 2147483648"),
+        ("1 1:1\x0b2:1\n", "line 1: every entry must read index:value"),
+        ("", "the file must hold one row or more, got none"),
+        ("1 1:1\nnan 1:1\n", "line 2: every target must be a number, got 'nan'"),
+        ("1 1:1\n1e999 1:1\n", "line 2: every target must be finite, got '1e999'"),
+        ("0,1.5 1:1\n", "line 1: labels must be whole numbers with commas between, got '0,1.5'"),
+        ("0,-1 1:1\n", "line 1: labels must be whole numbers with commas between, got '0,-1'"),
+        ("0,0 1:1\n", "line 1: no label may occur twice, got 0"),
     ],
 )
 def test_svmlight_names_the_bad_line(tmp_path: Path, text: str, message: str):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"bad\.svm(, |: ){message}"):
         load(write(tmp_path / "bad.svm", text))
 
 
@@ -140,6 +152,33 @@ def test_svmlight_cut_short_while_compressed_is_refused(tmp_path: Path):
     path.write_bytes(gzip.compress(b"1 1:1\n" * 1000)[:-10])
     with pytest.raises(ValueError, match=r"cut\.svm\.gz: gzip data is cut short"):
         read_svmlight([path])
+
+
+def test_every_short_line_is_seen_to_be_pairs_or_not():
+    lines = ["".join(word) for n in range(7) for word in itertools.product("7:. -", repeat=n)]
+    bad: dict[int, str] = {}
+    parse_pairs([line.encode() for line in lines], bad)
+    value = r"-?(7+\.?7*|\.7+)"
+    expected = {
+        place
+        for place, line in enumerate(lines)
+        if not all(re.fullmatch(f"7+:{value}", word) for word in line.split())
+    }
+    assert set(bad) == expected
+    assert 0 < len(expected) < len(lines)
+
+
+def test_numbers_are_the_nearest_to_what_is_written():
+    random = np.random.default_rng(0)
+    values = 10 ** random.uniform(-20, 20, size=3000)
+    words = [f"{v:.{d}f}" for v, d in zip(values, random.integers(0, 17, 3000), strict=True)]
+    words += [f"{v:.{d}e}" for v, d in zip(values, random.integers(0, 17, 3000), strict=True)]
+    words += map(repr, values.tolist())
+    words += ["-" + word for word in words[::7]] + ["1.", ".5", "+3", "0" * 30 + "7", "-0"]
+    text = " ".join(f"{place}:{word}" for place, word in enumerate(words)).encode()
+    found = parse_pairs([text], {})
+    assert found.ids.tolist() == list(range(len(words)))
+    assert found.values.tolist() == [float(word) for word in words]
 
 
 # Extreme Classification Repository
@@ -174,19 +213,21 @@ def test_a_folder_with_train_and_test_is_one_set(tmp_path: Path):
     ("text", "message"),
     [
         ("", "the first line must be 'rows features labels'"),
-        ("1 5\n0 1:1\n", "the first line must be"),
+        ("1 5\n0 1:1\n", "a file of features alone .* must be called .*X_Xf.txt"),
+        ("1 5 4 2\n0 1:1\n", "the first line must be 'rows features labels'"),
+        ("0 5 4\n", "the file must hold one row or more, got none"),
         ("2 5 4\n0 1:1\n", "the header promises 2 rows, got 1"),
         ("1 5 4\n0 1:1\n0 1:1\n", "the header promises 1 rows, got more"),
         ("1 5 4\n4 1:1\n", "line 2: every label must be below 4, got 4"),
         ("1 5 4\n0 5:1\n", "line 2: every feature must be below 5, got 5"),
         ("1 5 4\n0 1:1 1:2\n", "line 2: no feature may occur twice"),
         ("1 5 4\n0,0 1:1\n", "line 2: no label may occur twice"),
-        ("1 5 4\n0,x 1:1\n", "line 2: a line must read .* got '0,x 1:1'"),
-        ("1 5 4\n0 1:1 2\n", "line 2: a line must read"),
-        ("1 5 4\n0 1:1 2 3:4:5\n", "line 2: a line must read"),
-        ("1 5 4\n0 1:one\n", "line 2: a line must read"),
-        ("1 5 4\n0 -1:1\n", "line 2: a line must read"),
-        ("1 5 4\n1:1 2:1\n", "line 2: a line must read"),
+        ("1 5 4\n0,x 1:1\n", "line 2: labels must be whole numbers .* got '0,x'"),
+        ("1 5 4\n0 1:1 2\n", "line 2: every entry must read feature:value, got '2'"),
+        ("1 5 4\n0 1:1 2 3:4:5\n", "line 2: every entry must read feature:value, got '2'"),
+        ("1 5 4\n0 1:one\n", "line 2: every entry must read feature:value, got '1:one'"),
+        ("1 5 4\n0 -1:1\n", "line 2: every entry must read feature:value, got '-1:1'"),
+        ("1 5 4\n1:1 2:1\n", "line 2: labels must be whole numbers .* got '1:1'"),
         ("1 9999999999 4\n0 1:1\n", r"must be fewer than 2\*\*31, got 9999999999"),
     ],
 )

@@ -61,7 +61,7 @@ def test_the_commands_have_the_options_shown(
     words = shlex.split(command)[1:]
     ran: list[str] = []
     for module, name in (
-        (cli.train, "load_data"),
+        (cli.train, "Source"),
         (cli.predict, "hashgrad"),
         (cli.about, "files"),
         (cli.bench, "suite"),

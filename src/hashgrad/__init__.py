@@ -14,6 +14,7 @@ from .network import Network
 from .optimizers import SGD, Adagrad, Adam, Momentum, RowAdagrad
 from .schedules import Constant, Cosine, Exponential, Linear, Step
 from .selectors import LSH, Adaptive, All, Random, WinnerTakeAll
+from .streaming import fit_stream
 
 if TYPE_CHECKING:
     from .estimators import MLPClassifier, MLPRegressor
@@ -41,6 +42,7 @@ __all__ = [
     "Step",
     "WinnerTakeAll",
     "__version__",
+    "fit_stream",
     "load",
 ]
 

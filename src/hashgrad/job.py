@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,10 @@ class Silence:
         """Say nothing."""
 
 
+# A job, the order of its rows, and how many of them are done.
+Piece: TypeAlias = "tuple[Job, NDArray[np.uint32], int]"
+
+
 @dataclass(frozen=True)
 class Job:
     """The data and settings of one call, in the core's types."""
@@ -68,6 +72,16 @@ class Job:
     class_weights: Floats | None = None
     callbacks: Sequence[Callback] = ()
     progress: Progress = field(default_factory=Silence)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows an epoch has."""
+        return len(self.rows)
+
+    def pieces(self, seed: int, epoch: int, position: int) -> Generator[Piece]:
+        """An epoch from a position on, in pieces that follow each other: here one, of all rows."""
+        order = stream(seed, "order", epoch).permutation(self.rows)
+        yield self, np.ascontiguousarray(order, dtype=np.uint32), position
 
     def fingerprint(self) -> int:
         """A number that tells these rows and labels from others: of all labels, and some rows."""
@@ -117,20 +131,13 @@ def prepare(
     """
     epochs = check("epochs", epochs)
     patience = check("early_stopping", early_stopping)
-    if callable(callbacks) or not all(callable(callback) for callback in callbacks):
-        raise wrong_type("callbacks", "a list of functions", callbacks)
+    callbacks = checked_callbacks(callbacks)
     inputs = as_inputs(X, n_inputs)
     targets = as_targets(y, loss, n_outputs, inputs.n_rows, retired=retired)
     rows = np.arange(inputs.n_rows, dtype=np.uint32)
     held_out: tuple[Inputs, Targets] | None = None
     if isinstance(validation, (tuple, list)):
-        if len(validation) != 2:
-            raise ValueError(f"validation must be (X, y) or a share, got {len(validation)} values")
-        apart = as_inputs(validation[0], n_inputs, "validation X")
-        answers = as_targets(
-            validation[1], loss, n_outputs, apart.n_rows, "validation y", retired=retired
-        )
-        held_out = apart, answers
+        held_out = given_rows(validation, n_inputs, n_outputs, loss, retired)
     elif validation is not None:
         share = check("validation", validation)
         kept, apart_rows = _split(rows, share, seed)
@@ -157,8 +164,8 @@ def prepare(
         patience=patience,
         row_weights=row_weights,
         class_weights=class_weights,
-        callbacks=tuple(callbacks),
-        progress=_watcher(progress),
+        callbacks=callbacks,
+        progress=watcher(progress),
     )
 
 
@@ -175,7 +182,31 @@ def _split(
     return np.sort(shuffled[n:]), np.sort(shuffled[:n])
 
 
-def _watcher(progress: Any) -> Progress:
+def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """The functions that are called with each epoch's record; TypeError if they are none."""
+    if callable(callbacks) or not all(callable(callback) for callback in callbacks):
+        raise wrong_type("callbacks", "a list of functions", callbacks)
+    return tuple(callbacks)
+
+
+def given_rows(
+    validation: tuple[Any, Any] | list[Any],
+    n_inputs: int,
+    n_outputs: int,
+    loss: str,
+    retired: Labels = NO_LABELS,
+) -> tuple[Inputs, Targets]:
+    """Validation rows that the user gives as `(X, y)`; see `Network.fit`."""
+    if len(validation) != 2:
+        raise ValueError(f"validation must be (X, y) or a share, got {len(validation)} values")
+    apart = as_inputs(validation[0], n_inputs, "validation X")
+    return apart, as_targets(
+        validation[1], loss, n_outputs, apart.n_rows, "validation y", retired=retired
+    )
+
+
+def watcher(progress: Any) -> Progress:
+    """What watches training: see `Network.fit`."""
     if progress is None or progress is False:
         return Silence()
     if progress is True:
@@ -185,5 +216,5 @@ def _watcher(progress: Any) -> Progress:
     missing = [m for m in ("start", "update", "epoch", "stop") if not hasattr(progress, m)]
     if missing:
         raise wrong_type("progress", f"a bool or an object with {', '.join(missing)}", progress)
-    watcher: Progress = progress
-    return watcher
+    given: Progress = progress
+    return given

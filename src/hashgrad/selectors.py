@@ -220,7 +220,7 @@ class LSH(Selector):
             raise ValueError(f"fill needs pooled=True, got fill={self.fill} with pooled=False")
         if self.correction != "none" and not self.pooled:
             raise ValueError(
-                f"correction needs pooled=True, got correction={self.correction!r} with pooled=False"
+                f"correction needs pooled=True, got {self.correction!r} with pooled=False"
             )
         if self.pooled and self.lookup == "exact":
             raise ValueError("pooled=True needs lookup='scan' or 'tables', got 'exact'")

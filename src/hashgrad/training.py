@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from . import _core, ledger, planning
 from .calibration import machine
 from .defaults import check
-from .job import Job, Record, stream
+from .job import Job, Piece, Record, stream
 from .schedules import Constant
 from .selectors import LSH
 from .specification import core_schedule
@@ -30,6 +30,7 @@ from .state import restore, snapshot
 
 if TYPE_CHECKING:
     from .network import Network
+    from .streaming import StreamJob
 
 _CHUNK_SECONDS = 0.2
 _FIRST_CHUNK = 64  # examples
@@ -59,7 +60,7 @@ def plan(network: Network, batch: _core.Batch, sample: NDArray[np.uint32]) -> No
     planning.arrange(network._core, [ways[0] for ways in network._ways])
 
 
-def run(network: Network, job: Job) -> None:
+def run(network: Network, job: Job | StreamJob) -> None:
     """Train until the job's epochs are done, a callback or early stopping ends it, or Ctrl-C.
 
     Raises:
@@ -78,8 +79,8 @@ def run(network: Network, job: Job) -> None:
         state.forget_best()
     if network.history and network.history[-1].get("partial"):
         network.history.pop()
-    if state.rows != len(job.rows):  # other data: the epoch under way starts again
-        state.rows = len(job.rows)
+    if state.rows != job.n_rows:  # other data: the epoch under way starts again
+        state.rows = job.n_rows
         state.begin_epoch()
     _prepare_rest(network, job)
     if state.position == 0:
@@ -101,7 +102,7 @@ def run(network: Network, job: Job) -> None:
         network.interrupted = True
         network._core.end_epoch()
         if state.position:
-            network.history.append(_record(network, job, {}, partial=True))
+            network.history.append(_record(network, None, {}))
 
 
 def one_pass(network: Network, job: Job) -> None:
@@ -125,34 +126,52 @@ def one_pass(network: Network, job: Job) -> None:
 
 
 def _run_epochs(
-    network: Network, job: Job, schedule: _core.ScheduleSpec, pressed: Callable[[], bool]
+    network: Network,
+    job: Job | StreamJob,
+    schedule: _core.ScheduleSpec,
+    pressed: Callable[[], bool],
 ) -> bool:
     """Whether training came to its own end; False after Ctrl-C."""
     state = network._state
     while state.epochs < job.epochs:
-        order = _shuffled(job.rows, stream(network.seed, "order", state.epochs))
         where = f"epoch {state.epochs + 1}"
-        if pressed():
-            return False
-        for result in chunks(network, job, order, state.position, schedule, where, state.resting):
-            state.position += result.examples
-            state.loss_sum += result.loss_sum
-            state.rested += result.rested
-            if result.examples:
-                walked = result.examples - result.rested
-                loss = result.loss_sum / walked if walked else state.loss
-                job.progress.update(result.examples, loss or 0.0)
-            if pressed() and result.bad_row < 0:
-                return False
-        if close_epoch(network, job, schedule):
+        with contextlib.closing(_pieces(network, job)) as pieces:
+            for piece, order, position in pieces:
+                if pressed():
+                    return False
+                resting = state.resting
+                for result in chunks(network, piece, order, position, schedule, where, resting):
+                    state.position += result.examples
+                    state.loss_sum += result.loss_sum
+                    state.rested += result.rested
+                    if result.examples:
+                        walked = result.examples - result.rested
+                        loss = result.loss_sum / walked if walked else state.loss
+                        job.progress.update(result.examples, loss or 0.0)
+                    if pressed() and result.bad_row < 0:
+                        return False
+        if close_epoch(network, piece, schedule):
             return True
     return True
 
 
-def _prepare_rest(network: Network, job: Job) -> None:
+def _pieces(network: Network, job: Job | StreamJob) -> Generator[Piece]:
+    """The pieces of the epoch under way; what it takes to have them is training, too."""
+    state = network._state
+    with contextlib.closing(job.pieces(network.seed, state.epochs, state.position)) as pieces:
+        while True:
+            start = time.perf_counter()
+            piece = next(pieces, None)
+            state.seconds += time.perf_counter() - start
+            if piece is None:
+                return
+            yield piece
+
+
+def _prepare_rest(network: Network, job: Job | StreamJob) -> None:
     """See to it that only rows of these very data rest, and none if none is to."""
     state = network._state
-    if network.known is None:
+    if network.known is None or not isinstance(job, Job):
         state.resting, state.data = None, 0
         return
     data = job.fingerprint()
@@ -307,13 +326,12 @@ def _restore_best(network: Network) -> None:
 
 def _record(
     network: Network,
-    job: Job,
+    job: Job | None,
     scores: Mapping[str, float],
     *,
     rate: float | None = None,
-    partial: bool = False,
 ) -> Record:
-    """The history's record of the epoch under way."""
+    """The history's record of the epoch under way; without a job, it is not done."""
     state = network._state
     counts = ledger.combine(network._counts(), state.epoch_counts, -1)
     described = ledger.describe(counts, network.layers, network._dense_reference())
@@ -328,7 +346,7 @@ def _record(
         "learning_rate": rate,
         "examples": state.position,
     }
-    if partial:
+    if job is None:
         record["partial"] = True
     else:
         affordable = max(1, _RECALL_PRODUCTS // network.n_parameters)

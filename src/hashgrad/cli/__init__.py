@@ -25,7 +25,10 @@ INTERRUPTED = 130
 
 # Typer's own error about how a command was called; Typer exports only this class below it.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-_ERRORS = (ValueError, TypeError, OSError, MemoryError, ArithmeticError, RuntimeError)
+_ERRORS = (
+    *(ValueError, TypeError, OSError, ImportError),
+    *(MemoryError, ArithmeticError, RuntimeError),
+)
 
 app = typer.Typer(
     name="hashgrad",

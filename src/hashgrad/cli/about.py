@@ -22,6 +22,7 @@ from .machine import (
 )
 from .options import MODEL
 from .output import check_writable, console, table, write_json
+from .reading import FIRST_INDEX
 from .results import epochs_done, quality
 
 Json = Annotated[str | None, typer.Option(help="Write the answer as JSON; - is stdout.")]
@@ -94,6 +95,7 @@ def info(
             *((("retired labels", f"{len(retired):,}"),) if retired else ()),
             ("prior", "labels' frequencies" if specification["prior"] else "none"),
             ("weighting", _weighting(extra)),
+            *([("first index", str(extra[FIRST_INDEX]))] if FIRST_INDEX in extra else []),
             ("seed", str(specification["seed"])),
             ("trained", epochs_done(result["epochs"])),
             ("last epoch", quality(last) or "-"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +12,8 @@ import numpy as np
 import hashgrad
 from hashgrad import datasets
 from hashgrad.datasets import Dataset, Weighting
+
+from .reading import Reading, in_options
 
 WEIGHTING = "input_weighting"  # in a network's `extra`
 LOSSES = {"classification": "softmax", "multilabel": "logistic", "regression": "squared"}
@@ -28,6 +29,7 @@ def load_data(
     source: str,
     test: str | None = None,
     *,
+    reading: Reading,
     task: str | None = None,
     network: hashgrad.Network | None = None,
     growing: bool = False,
@@ -37,6 +39,7 @@ def load_data(
     Args:
         source: the name or path.
         test: a file with its test rows, or the share of the rows to hold out; None takes its own.
+        reading: how files are read.
         task: what the targets mean; None reads it off them, or takes the network's.
         network: the network they are for: fixes the width, the task and the classes.
         growing: the data may have more labels than the network.
@@ -46,7 +49,7 @@ def load_data(
         ValueError: an unknown name, a file that is not what it should be, or data that do not go
             with each other or with the network.
     """
-    settings: dict[str, Any] = {"test": test}
+    settings = {"test": test, **reading.settings(source, network)}
     if test is not None and not Path(test).exists():
         with contextlib.suppress(ValueError):
             settings["test"] = float(test)
@@ -62,11 +65,7 @@ def load_data(
     try:
         data = datasets.load(source, **settings)
     except (ValueError, FileNotFoundError) as error:
-        # The library calls them arguments, `test` or a share; here one option is both.
-        words = re.fullmatch(r"(?:test|share) (.*)", str(error), re.DOTALL)
-        if words is None:
-            raise
-        raise type(error)(f"--test {words[1]}") from error
+        raise in_options(error) from error
     if task is not None and data.task != task:
         raise ValueError(f"the data must be for {task}, got {data.name}, a {data.task}")
     if network is not None and data.n_outputs > network.n_outputs and not growing:
@@ -98,10 +97,10 @@ def judged(data: Dataset) -> tuple[Any, Any]:
     return data.x_train, data.y_train
 
 
-def load_rows(source: str, network: hashgrad.Network) -> Any:
+def load_rows(source: str, network: hashgrad.Network, reading: Reading) -> Any:
     """The rows to predict: a `.npy` matrix, or those of a data set that would be judged."""
     if Path(source).suffix != ".npy":
-        return judged(load_data(source, network=network))[0]
+        return judged(load_data(source, reading=reading, network=network))[0]
     try:
         rows = np.load(source, allow_pickle=False)
     except (ValueError, EOFError) as error:

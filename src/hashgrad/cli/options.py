@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from hashgrad.checks import Choice, Flag, one_of
+from hashgrad.datasets.parquet import COLUMNS as LIST_COLUMNS
 from hashgrad.defaults import PARAMETERS, Parameter, check
 from hashgrad.layers import Dense
 from hashgrad.optimizers import OPTIMIZERS
@@ -42,8 +43,32 @@ DATA: Any = typer.Argument(
     metavar="DATA",
     help=(
         "A named data set, or a file with one: .npz (x_train, y_train, x_test, y_test, or X, y), "
-        "svmlight, .amat (label last)."
+        "svmlight, .txt of the Extreme Classification Repository (one file, or ..._X_Xf.txt with "
+        "..._X_Y.txt beside it), .parquet with lists, .amat (label last); all but .npz also with "
+        ".gz or .zst."
     ),
+)
+FIRST_INDEX: Any = typer.Option(
+    "--first-index",
+    help="Number of the first feature in svmlight files; as in the files that the model was "
+    "trained on, or 1 unless a feature 0 occurs, by default. Kept with the model.",
+    metavar="0|1",
+    show_default=False,
+    rich_help_panel=FILES,
+)
+COLUMNS: Any = typer.Option(
+    "--columns",
+    help="A Parquet file's columns of features, values and labels; kept with the model.",
+    metavar="NAME,NAME,NAME",
+    show_default=",".join(LIST_COLUMNS),
+    rich_help_panel=FILES,
+)
+BAD_ROWS: Any = typer.Option(
+    "--bad-rows",
+    help="What to do with malformed rows of sparse text and Parquet: end with file, line and "
+    "reason, or skip them, and say how many and which were the first.",
+    metavar="[refuse|skip]",
+    rich_help_panel=FILES,
 )
 MODEL: Any = typer.Argument(metavar="MODEL", help="A model file, as train --output writes it.")
 
@@ -247,7 +272,9 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
         )
     activation = given(params, "activation").get("activation")
     pooling: dict[str, Any] = {
-        name: settings.pop(name) for name in ("pooled", "bucket", "fill", "correction") if name in settings
+        name: settings.pop(name)
+        for name in ("pooled", "bucket", "fill", "correction")
+        if name in settings
     }
     if pooling and len(shares) == len(sizes):
         raise ValueError(

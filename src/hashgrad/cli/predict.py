@@ -11,9 +11,10 @@ import hashgrad
 from hashgrad.defaults import check, default
 
 from .loading import judged, load_data, load_rows, outcome
-from .options import DATA, MODEL, option
+from .options import BAD_ROWS, COLUMNS, DATA, FIRST_INDEX, MODEL, option
 from .output import check_writable, console, write_json
 from .predictions import check_format, predict_rows, write_predictions
+from .reading import Reading
 from .results import circumstances, in_short, prediction_cost, quality
 
 Model = Annotated[str, MODEL]
@@ -28,6 +29,9 @@ def evaluate(
     context: typer.Context,
     model: Model,
     data: Annotated[str, DATA],
+    first_index: Annotated[int | None, FIRST_INDEX] = None,
+    columns: Annotated[str | None, COLUMNS] = None,
+    bad_rows: Annotated[str, BAD_ROWS] = "refuse",
     exact: Exact = False,
     threads: Threads = default("threads"),
     json: Json = None,
@@ -35,8 +39,10 @@ def evaluate(
 ) -> None:
     """Score a model on a data set: on its test rows, or on all rows of a file without any."""
     check_writable("--json", json, model, data)
+    reading = Reading.told(first_index, columns, bad_rows)
     network = hashgrad.load(model, threads=check("threads", threads, argument="--threads"))
-    dataset = load_data(data, network=network)
+    dataset = load_data(data, reading=reading, network=network)
+    reading.tell(quiet)
     x, y = judged(dataset)
     start = time.perf_counter()
     scores = outcome(network, x, y, exact)
@@ -52,6 +58,7 @@ def evaluate(
         **scores,
         "data": dataset.name,
         "exact": exact,
+        "skipped_rows": reading.judge.count,
         **spent,
         **circumstances(network, context.obj),
     }
@@ -72,6 +79,9 @@ def predict(
         str | None,
         typer.Option("--output", "-o", help="A .csv, .jsonl or .npy file; else CSV on stdout."),
     ] = None,
+    first_index: Annotated[int | None, FIRST_INDEX] = None,
+    columns: Annotated[str | None, COLUMNS] = None,
+    bad_rows: Annotated[str, BAD_ROWS] = "refuse",
     exact: Exact = False,
     threads: Threads = default("threads"),
     json: Json = None,
@@ -80,12 +90,15 @@ def predict(
     """Predict the rows of a file: its test rows, if it has some, or else all of them.
 
     Labels are those of the training data. Scores are the raw outputs, before softmax or sigmoid.
+    Rows that --bad-rows skips have no line.
     """
     check_writable("--output", output, model, data)
     check_writable("--json", json, model, data, output)
     check_format(output, json)
+    reading = Reading.told(first_index, columns, bad_rows)
     network = hashgrad.load(model, threads=check("threads", threads, argument="--threads"))
-    rows = load_rows(data, network)
+    rows = load_rows(data, network, reading)
+    reading.tell(quiet)
     start = time.perf_counter()
     predictions = predict_rows(network, rows, top, exact)
     seconds = time.perf_counter() - start
@@ -97,6 +110,7 @@ def predict(
         "output": output,
         "top": top,
         "exact": exact,
+        "skipped_rows": reading.judge.count,
         **spent,
         **circumstances(network, context.obj),
     }

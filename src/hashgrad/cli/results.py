@@ -11,6 +11,7 @@ from hashgrad.datasets import Dataset
 from hashgrad.memory import in_words, peak_memory_bytes
 
 from .loading import outcome
+from .source import StreamedData
 
 _QUALITIES = {
     "accuracy": "accuracy {:.2%}",
@@ -35,7 +36,7 @@ def circumstances(network: Network, arguments: Sequence[str]) -> dict[str, Any]:
 
 def training_result(
     network: Network,
-    data: Dataset,
+    data: Dataset | StreamedData,
     arguments: Sequence[str],
     resumed_from_epoch: int | None,
     examples_before: int,
@@ -74,7 +75,7 @@ def training_result(
         "data": {
             "name": data.name,
             "task": data.task,
-            "train_rows": int(data.x_train.shape[0]),
+            "train_rows": data.n_rows,
             "test_rows": 0 if data.x_test is None else int(data.x_test.shape[0]),
             "features": data.n_features,
             "outputs": data.n_outputs,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import hashgrad
-from hashgrad import Network, _core
+from hashgrad import Network, _core, fit_stream
 from hashgrad.checks import one_of
 from hashgrad.datasets import Dataset, Weighting
 from hashgrad.datasets.weighting import WEIGHTINGS
@@ -19,12 +19,14 @@ from hashgrad.progress import default_progress
 from hashgrad.schedules import SCHEDULES
 
 from . import options
-from .loading import LOSSES, TASKS, WEIGHTING, load_data, losses_of, weighted, weighting_of, widened
+from .loading import LOSSES, TASKS, WEIGHTING, losses_of, widened
 from .machine import crowding
 from .options import DATA, FILES, HASHING, NETWORK, SELECTION, TRAINING, flag, given, member, option
 from .output import check_replaceable, check_writable, console, write_json
+from .reading import Reading
 from .results import shape, summary, training_result
 from .saving import save
+from .source import Source, StreamedData
 
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
@@ -32,7 +34,8 @@ SETTLED = (
     "rate", "momentum", "schedule", "warmup", "every", "factor", "floor", "l2", "known", "prior",
     "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
-    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket", "fill", "correction",
+    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket",
+    "fill", "correction",
 )  # fmt: skip
 
 
@@ -80,6 +83,19 @@ def train(
             rich_help_panel=FILES,
         ),
     ] = None,
+    first_index: Annotated[int | None, options.FIRST_INDEX] = None,
+    columns: Annotated[str | None, options.COLUMNS] = None,
+    bad_rows: Annotated[str, options.BAD_ROWS] = "refuse",
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Read a file of many labels anew for each epoch, a part of it in memory at a "
+            "time, shuffled; --test, a file, is read whole. A compressed file is shuffled within "
+            "each part only.",
+            rich_help_panel=FILES,
+        ),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing.", rich_help_panel=FILES)
     ] = False,
@@ -189,20 +205,25 @@ def train(
     people = console(json, quiet)
     fitting = _fitting(params)
     n_threads = check("threads", threads, argument="--threads")
-    if resume is None:
+    reading = Reading.told(first_index, columns, bad_rows)
+    source = Source(data, test, reading, stream, weighting)
+    before = None
+    if resume is not None:
+        _refuse_settled(params)
+        before = hashgrad.load(resume, threads=n_threads)
+        fitting = {**before.extra.get("fit", {}), **fitting}
+    if stream:
+        _refuse_unstreamed(fitting)
+    if before is None:
         if add_labels:
             raise ValueError("--add-labels needs --resume, the model to add them to, got none")
         plan = _Plan(params)
-        dataset = load_data(data, test, task=plan.task)
-        weights = Weighting.fitted(weighting, dataset.x_train) if weighting else None
-        dataset = weighted(dataset, weights)
+        dataset, weights = source.rows(plan.task, plan.settings.get("seed", default("seed")))
         network = plan.network(dataset, n_threads)
     else:
-        _refuse_settled(params)
-        network = hashgrad.load(resume, threads=n_threads)
-        dataset = load_data(data, test, network=network, growing=add_labels)
-        weights = weighting_of(network)
-        fitting = {**network.extra.get("fit", {}), **fitting}
+        dataset, weights = source.rows(None, before.seed, before, growing=add_labels)
+        network = before
+    reading.tell(quiet)
     fitting.setdefault("epochs", default("epochs"))
     if network.epochs >= fitting["epochs"]:
         raise ValueError(
@@ -212,7 +233,7 @@ def train(
     if dataset.n_outputs > network.n_outputs:
         added = network.add_labels(dataset.n_outputs - network.n_outputs)
         people.print(f"labels {added[0]} to {added[-1]} added")
-    network.extra = _notes(dataset, fitting, weights)
+    network.extra = _notes(dataset, fitting, weights) | reading.notes(dataset, before)
     people.print(f"{dataset!r}\n{shape(network)}\nmemory {network.memory()}")
     resumed_from = None if resume is None else network.epochs
     examples_before = network.report().to_dict()["examples"]
@@ -226,6 +247,7 @@ def train(
 
     place, trouble = (None, None) if output is None else save(network, output)
     result = training_result(network, dataset, context.obj, resumed_from, examples_before)
+    result["data"]["skipped_rows"] = reading.judge.count
     write_json(json, result)
     people.print(summary(result))
     if crowded:
@@ -278,7 +300,7 @@ class _Plan:
         )
         options.layers(params, n_outputs=1)
 
-    def network(self, data: Dataset, threads: int) -> Network:
+    def network(self, data: Dataset | StreamedData, threads: int) -> Network:
         """The network for these data."""
         if data.n_outputs == 0:
             raise ValueError(f"{data.name} must have labels, got none in any row")
@@ -315,17 +337,32 @@ def _refuse_settled(params: Mapping[str, Any]) -> None:
             )
 
 
-def _notes(data: Dataset, fitting: Mapping[str, Any], weights: Weighting | None) -> dict[str, Any]:
+def _refuse_unstreamed(fitting: Mapping[str, Any]) -> None:
+    for name in ("validation", "early_stopping", "class_weight"):
+        if fitting.get(name):
+            raise ValueError(f"{flag(name)} has no effect with --stream, got {fitting[name]!r}")
+
+
+def _notes(
+    data: Dataset | StreamedData, fitting: Mapping[str, Any], weights: Weighting | None
+) -> dict[str, Any]:
     """What the model file should know of its data, beside what the network itself says."""
     classes = None if data.classes is None else data.classes.tolist()
     notes = {"data": data.name, "task": data.task, "classes": classes, "fit": dict(fitting)}
     return notes if weights is None else {**notes, WEIGHTING: weights.to_dict()}
 
 
-def _fit(network: Network, data: Dataset, fitting: Mapping[str, Any], quiet: bool) -> None:
+def _fit(
+    network: Network, data: Dataset | StreamedData, fitting: Mapping[str, Any], quiet: bool
+) -> None:
     validation = fitting.get("validation")
     if validation is None and data.x_test is not None:
         validation = (data.x_test, widened(network, data.y_test))
+    progress = False if quiet else default_progress()
+    if isinstance(data, StreamedData):
+        epochs = fitting["epochs"]
+        fit_stream(network, data.stream, epochs=epochs, validation=validation, progress=progress)
+        return
     network.fit(
         data.x_train,
         widened(network, data.y_train),
@@ -333,5 +370,5 @@ def _fit(network: Network, data: Dataset, fitting: Mapping[str, Any], quiet: boo
         validation=validation,
         early_stopping=fitting.get("early_stopping", default("early_stopping")),
         class_weight=fitting.get("class_weight"),
-        progress=False if quiet else default_progress(),
+        progress=progress,
     )

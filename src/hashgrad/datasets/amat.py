@@ -13,7 +13,7 @@ from .opening import open_bytes
 
 
 def read_amat(path: str | Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    r"""Read the features (n, d) and the labels (n,) of an `.amat` file, plain or gzip.
+    r"""Read the features (n, d) and the labels (n,) of an `.amat` file, perhaps compressed.
 
     Values are separated by white space; every line has d + 1 of them. Lines that start with `#`
     and blank lines are skipped.

@@ -32,6 +32,8 @@ class Dataset:
         y_test: their targets, or None.
         n_classes: classes of a classification, labels of a multilabel set, 0 in regression.
         classes: the label that each class index stands for, None where it is the index itself.
+        first_index: number of the first feature in svmlight files, which are read by it; None
+            where the set is not of such files.
 
     Raises:
         ValueError: rows of x and y differ in number, test and training rows differ in width,
@@ -51,6 +53,7 @@ class Dataset:
     y_test: Targets | None = None
     n_classes: int = 0
     classes: npt.NDArray[Any] | None = None
+    first_index: int | None = None
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
@@ -94,6 +97,11 @@ class Dataset:
                 f"{self.name}: y_{part} must be a CSR indicator with {self.n_classes} columns, "
                 f"got {type(y).__name__} of shape {y.shape}"
             )
+
+    @property
+    def n_rows(self) -> int:
+        """Training rows."""
+        return int(self.x_train.shape[0])
 
     @property
     def n_features(self) -> int:

@@ -17,7 +17,7 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 
 
 def read_idx(path: str | Path) -> npt.NDArray[Any]:
-    """Read one IDX file, plain or gzip.
+    """Read one IDX file, perhaps compressed.
 
     The file is two zero bytes, a byte for the type, a byte for the number of dimensions, one
     big-endian uint32 for each dimension, then the values in row-major order.
@@ -74,7 +74,7 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
 def idx_files(folder: Path) -> dict[str, Path | None]:
     """Find the four files of an IDX set; None where one is missing.
 
-    Names are those of MNIST, `train-images-idx3-ubyte` and so on, plain or `.gz`; `.idx3` for
+    Names are those of MNIST, `train-images-idx3-ubyte` and so on, perhaps compressed; `.idx3` for
     `-idx3`, and `test` for `t10k`, are taken as well.
     """
     found: dict[str, Path | None] = {}
@@ -104,7 +104,7 @@ def read_idx_folder(
     if missing:
         raise FileNotFoundError(
             f"{folder}: an IDX set needs train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-            "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz; "
+            "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, perhaps compressed; "
             f"missing: {', '.join(missing)}"
         )
     present = {what: path for what, path in files.items() if path is not None}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .bad_rows import BadRows
 from .convex import make_convex
 from .dataset import Dataset
 from .download import download
@@ -60,24 +61,40 @@ def _xc(name: str) -> Callable[[int | None, int | None, int], Dataset]:
                 return from_xc_folder(name, folder).first_rows(train_size, test_size)
         raise FileNotFoundError(
             f"{name} is not on this machine, and there is no download of it in this format. "
-            + where_to_put(name, "train.txt and test.txt, plain or .gz, in XC format,")
+            + where_to_put(name, "train.txt and test.txt, perhaps compressed, in XC format,")
         )
 
     return make
 
 
+_XC_FOLDERS = (("train.txt", "test.txt"), ("trn_X_Xf.txt", "tst_X_Xf.txt"))
+
+
+def _xc_files(folder: Path) -> list[Path]:
+    """A folder's training and test file; none if it is not such a folder."""
+    for names in _XC_FOLDERS:
+        files = [existing(folder, name) for name in names]
+        if None not in files:
+            return [file for file in files if file is not None]
+    return []
+
+
 def is_xc_folder(folder: Path) -> bool:
-    """Tell whether a folder holds train.txt and test.txt, plain or `.gz`."""
-    return None not in (existing(folder, "train.txt"), existing(folder, "test.txt"))
+    """Tell whether a folder holds two files of the Extreme Classification Repository's format.
+
+    They are train.txt and test.txt, or trn_X_Xf.txt and tst_X_Xf.txt with labels beside them, each
+    perhaps compressed.
+    """
+    return bool(_xc_files(folder))
 
 
-def from_xc_folder(name: str, folder: Path) -> Dataset:
-    """Make a data set of a folder's train.txt and test.txt, plain or `.gz`."""
-    files = (existing(folder, "train.txt"), existing(folder, "test.txt"))
-    (x_train, y_train), (x_test, y_test) = (read_xc(path) for path in files if path is not None)
+def from_xc_folder(name: str, folder: Path, bad_rows: str | BadRows = "refuse") -> Dataset:
+    """Make a data set of the files in a folder for which `is_xc_folder` holds."""
+    files = _xc_files(folder)
+    (x_train, y_train), (x_test, y_test) = (read_xc(path, bad_rows=bad_rows) for path in files)
     if y_train.shape[1] != y_test.shape[1]:
         raise ValueError(
-            f"{folder}: train.txt and test.txt must have equally many labels, "
+            f"{folder}: {files[0].name} and {files[1].name} must have equally many labels, "
             f"got {y_train.shape[1]} and {y_test.shape[1]}"
         )
     n_labels = int(y_train.shape[1])
@@ -90,7 +107,7 @@ def _norb(train_size: int | None, test_size: int | None, seed: int) -> Dataset:
             return from_norb_folder("norb", folder).first_rows(train_size, test_size)
     raise FileNotFoundError(
         "norb is not on this machine, and is not downloaded. "
-        + where_to_put("norb", f"{', '.join(FILES.values())}, plain or .gz,")
+        + where_to_put("norb", f"{', '.join(FILES.values())}, perhaps compressed,")
     )
 
 

@@ -39,7 +39,7 @@ _PAIRS_AT_ONCE = 128  # 2.4 MB of the file
 
 
 def read_norb_matrix(path: str | Path) -> npt.NDArray[Any]:
-    """Read one file of the format that NORB is published in, plain or gzip.
+    """Read one file of the format that NORB is published in, perhaps compressed.
 
     The file is a magic number, the number of dimensions, the sizes (three or more, of which those
     beyond the dimensions say nothing), all of them little-endian int32, then the values in
@@ -78,7 +78,7 @@ def read_norb_matrix(path: str | Path) -> npt.NDArray[Any]:
 
 
 def norb_files(folder: Path) -> dict[str, Path | None]:
-    """Find the four files of small NORB, plain or `.gz`; None where one is missing."""
+    """Find the four files of small NORB, perhaps compressed; None where one is missing."""
     return {what: existing(folder, name) for what, name in FILES.items()}
 
 
@@ -107,7 +107,7 @@ def read_norb_folder(
     missing = [what for what, path in files.items() if path is None]
     if missing:
         raise FileNotFoundError(
-            f"{folder}: small NORB needs {', '.join(FILES.values())}, plain or .gz; "
+            f"{folder}: small NORB needs {', '.join(FILES.values())}, perhaps compressed; "
             f"missing: {', '.join(missing)}"
         )
     present = {what: path for what, path in files.items() if path is not None}
