@@ -315,7 +315,7 @@ void bind_network(nb::module_& m) {
       .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
            "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a, "known"_a = 1.f,
            "resting"_a.none() = nb::none(), "workers"_a = 0, "chance"_a.none() = nb::none())
-      .def("end_epoch", &Network::end_epoch)
+      .def("end_epoch", &Network::end_epoch, "complete"_a = true)
       .def(
           "arrange",
           [](Network& net, size_t layer, const std::string& layout, const std::string& lookup,

@@ -274,12 +274,12 @@ void Network::derive_after_load(int threads) {
     if (layer.index() && built_) layer.index()->derive(team);
 }
 
-void Network::end_epoch() {
+void Network::end_epoch(bool complete) {
   const std::unique_lock writing(mutex_);
   land_all();
   collect_counts();
   Team team(static_cast<int>(std::max<size_t>(1, walkers_.size())));
-  if (built_) rehash_marked(team);
+  if (built_ && complete) rehash_marked(team);
   for (Layer& layer : layers())
     if (layer.index()) layer.index()->refill_tables(team);
 }

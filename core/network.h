@@ -64,7 +64,7 @@ class Network {
   TrainResult train(const TrainingJob& job, int threads);
   // Makes the tables what a reload of the sketches would make them, so that resumed training goes
   // on exactly.
-  void end_epoch();
+  void end_epoch(bool complete);  // an epoch that was broken off leaves hashes as they are: it will go on
 
   void scores(const Batch& batch, bool exact, int threads, float* out);  // n_rows x n_outputs
   void topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score);

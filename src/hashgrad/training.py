@@ -100,7 +100,7 @@ def run(network: Network, job: Job | StreamJob) -> None:
         _restore_best(network)
     else:
         network.interrupted = True
-        network._core.end_epoch()
+        network._core.end_epoch(complete=False)
         if state.position:
             network.history.append(_record(network, None, {}))
 
