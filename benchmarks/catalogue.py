@@ -38,7 +38,7 @@ PEERS = {  # first guesses; --tune says better
 RATES = (1e-3, 3e-3, 1e-2, 2e-2)
 BATCHES = (256, 1024)
 NEGATIVES = (1024, 2048, 8192)
-OURS = {"rate": 0.003, "batch_size": 256}
+OURS = {"rate": 0.01, "batch_size": 256}
 FULL_STEPS = 3
 
 

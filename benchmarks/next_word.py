@@ -37,7 +37,7 @@ PEERS = {  # first guesses; --tune says better
 RATES = (3e-3, 1e-2, 2e-2)
 BATCHES = (512, 1024, 2048)
 NEGATIVES = (512, 2048, 8192)
-OURS = {"rate": 0.003, "batch_size": 256}
+OURS = {"rate": 0.006, "batch_size": 512}
 CHUNK_SECONDS = 1.0
 
 
@@ -65,7 +65,7 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     score, n_words = scorer(data), len(data.vocabulary)
     net = Network(
         data.x.shape[1],
-        [Dense(asked.hidden, layout="input"), Dense(n_words, active=pooled(n_words))],
+        [Dense(asked.hidden, layout="input"), Dense(n_words, active=pooled(n_words, 1, correction="log-q"))],
         optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip

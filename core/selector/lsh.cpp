@@ -17,7 +17,11 @@ class Lsh final : public Selector {
         pooled_(spec.pools()),
         index_(std::move(index)) {}
 
-  bool scans(const Ask& ask) const override { return index_->scans() && !ask.exact; }
+  // The tables of a pooled layer find hard negatives, many of them, fast; prediction wants the best few, and compares
+  // the codes of all.
+  bool scans(const Ask& ask) const override {
+    return !ask.exact && (index_->scans() || (pooled_ && !ask.training));
+  }
 
   void propose(const Row& x, uint32_t, const Ask& ask, Query& query, SelectScratch& scratch, Proposal& out,
                Counts& counts) const override {
@@ -26,7 +30,7 @@ class Lsh final : public Selector {
     const bool moves = ask.training && index_->incremental();
     index_->family().hash_query(x, moves, query);
     counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost();
-    if (index_->scans()) return;
+    if (scans(ask)) return;
     index_->look_up(query, wanted(ask), scratch.lookup, out.id);
     propose_forced(ask.forced, out);
   }

@@ -153,7 +153,8 @@ class LSH(Selector):
         pooled: for the output layer, trained in batches: the true labels of all examples of a
             batch, and the `k` best wrong outputs of each, are evaluated and trained for every
             example of the batch, as one small dense product. Each example then learns from as many
-            hard negatives as the batch has found. Prediction is as without.
+            hard negatives as the batch has found. Tables are for training alone: prediction
+            compares the codes of all outputs.
         bucket: outputs in a bucket of such a layer's tables, at most, 1 to 65536. Of more it keeps
             the longest, whose inner products can be largest: few and short buckets then find more
             of the best outputs, at less cost, than many long ones.
