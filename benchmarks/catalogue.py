@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import products
 import torch
-from contest import add_arguments, hold, peak_mebibytes, pooled
+from contest import add_arguments, begin_alike, hold, peak_mebibytes, pooled
 from peers import Peer, Rows, Settings, seconds_a_step, train_epochs
 
 from hashgrad import Adam, Dense, Network, metrics
@@ -85,6 +85,7 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> dict[str, Any]:
         optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
+    begin_alike(net, asked.seed)
     records: list[dict[str, Any]] = []
 
     def note(record: dict[str, Any]) -> None:

@@ -12,10 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from peers import SAMPLERS, Settings, grid, in_words
 
 import hashgrad
-from hashgrad import LSH
+from hashgrad import LSH, Network
 from hashgrad.bench.suite import circumstances
 
 OURS = "hashgrad"
@@ -27,6 +28,13 @@ def pooled(n_outputs: int, wrong: int = 4, **more: Any) -> LSH:
         wrong / n_outputs, pooled=True, rank=64, bits=8, tables=16, code="bits", lookup="tables",
         bucket=128, probes=2, rehash_every=1024, rebuild_every=200_000, **more,
     )  # fmt: skip
+
+
+def begin_alike(net: Network, seed: int) -> None:
+    """Give the first layer initial weights as large as the peers': for inputs that are sparse."""
+    weights = net._core.tensors()["layers.0.weight"]
+    noise = np.random.default_rng(seed).standard_normal(weights.shape, dtype=np.float32)
+    weights[...] = noise * weights.shape[0] ** -0.5
 
 
 def peak_mebibytes() -> float:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 import words
-from contest import add_arguments, hold, peak_mebibytes, pooled
+from contest import add_arguments, begin_alike, hold, peak_mebibytes, pooled
 from peers import Peer, Rows, Settings, train_for
 
 from hashgrad import Adam, Dense, Network
@@ -63,12 +63,14 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     how = {**OURS, **other}
     data = words.load(asked.rows, asked.positions)
     score, n_words = scorer(data), len(data.vocabulary)
+    chosen = pooled(n_words, 1, correction="log-q")
     net = Network(
         data.x.shape[1],
-        [Dense(asked.hidden, layout="input"), Dense(n_words, active=pooled(n_words, 1, correction="log-q"))],
+        [Dense(asked.hidden, layout="input"), Dense(n_words, active=chosen)],
         optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
+    begin_alike(net, asked.seed)
     random = np.random.default_rng(asked.seed)
     order, at = random.permutation(data.x.shape[0]), 0
     curve: list[dict[str, Any]] = []

@@ -18,7 +18,7 @@ Range rows_of(const Member& me, const Pool& pool) {
   return {static_cast<uint32_t>(me.first(pool.id.size())), static_cast<uint32_t>(me.last(pool.id.size()))};
 }
 
-constexpr uint32_t kAhead = 2;         // rows, that memory is asked for
+constexpr uint32_t kAhead = 2;        // rows, that memory is asked for
 constexpr uint32_t kRowsAtOnce = 24;  // of gradients, before they are taken for steps
 
 }  // namespace

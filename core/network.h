@@ -28,8 +28,8 @@ struct TrainingJob {
   const float* example_weights = nullptr;
   const float* output_weights = nullptr;
   const float* chance = nullptr;  // per output, to be a label in a batch: a pooled softmax is corrected by it
-  float known = 1.f;           // an example whose label has this probability (softmax) is not learned from; 1: none
-  uint8_t* resting = nullptr;  // per row: 1 where it was known, and is left out when its turn comes next
+  float known = 1.f;              // an example whose label has this probability (softmax) is not learned from; 1: none
+  uint8_t* resting = nullptr;     // per row: 1 where it was known, and is left out when its turn comes next
 
   float known_loss() const { return known < 1.f ? -std::log(known) : -1.f; }  // -1: no example is known
   bool rests(uint32_t row) const { return resting && resting[row]; }

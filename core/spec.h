@@ -98,8 +98,9 @@ struct LshSpec {
   uint64_t rehash_every = 4000;    // examples between re-hashings of touched rows (rehash = rows)
   uint64_t rebuild_every = 30000;  // examples between full rebuilds, once the schedule has backed off to it
   bool pooled = false;  // of an output layer: a batch's examples are trained on the union of what each of them keeps
-  uint32_t bucket = 64;  // pooled: neurons that a bucket of a table holds, at most: the longest of those that fall in it
-  uint32_t fill = 0;     // neurons in such a pool, at least; those missing are drawn at random
+  uint32_t bucket =
+      64;             // pooled: neurons that a bucket of a table holds, at most: the longest of those that fall in it
+  uint32_t fill = 0;  // neurons in such a pool, at least; those missing are drawn at random
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {

@@ -53,8 +53,8 @@ class HashFamily {
   // First tail = b + w.mean and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
   // `sketch`.
   void project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const;
-  // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates, less the centre where there
-  // is one, and sketch (width).
+  // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates, less the centre where
+  // there is one, and sketch (width).
   void finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const;
   uint64_t sketch_cost() const {
     const uint64_t n = n_coordinates_ ? n_coordinates_ : width_;

@@ -16,7 +16,7 @@ constexpr uint32_t kStalenessSample = 64;
 constexpr uint32_t kAhead = 16;    // candidates, of memory that is asked for
 constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
-constexpr float kRoom = 1.25f;     // for neurons to outgrow the largest before the next rebuild
+constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
 
 }  // namespace
 
@@ -41,7 +41,8 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
     norm2_ = Array<float>(n_neurons);
   }
-  if (family_.spec().lookup == Lookup::kTables) tables_.emplace(n_neurons, spec.bits, spec.tables, spec.pooled ? spec.bucket : 0);
+  if (family_.spec().lookup == Lookup::kTables)
+    tables_.emplace(n_neurons, spec.bits, spec.tables, spec.pooled ? spec.bucket : 0);
 }
 
 void LshIndex::encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch) {
@@ -94,9 +95,8 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
   const Array<float>& size = family_.bytes() ? largest : norm2;
   const float most = scaled ? *std::max_element(size.begin(), size.end()) : 1.f;
   set_scale(family_.bytes() ? most : std::sqrt(most));
-  team.each(n_neurons_, 16, [&](int member, size_t i) {
-    hash(static_cast<uint32_t>(i), w, scratch[static_cast<size_t>(member)]);
-  });
+  team.each(n_neurons_, 16,
+            [&](int member, size_t i) { hash(static_cast<uint32_t>(i), w, scratch[static_cast<size_t>(member)]); });
   refill_tables(team);
   dirty_.fill(0);
   return cost + (uint64_t{n} + n_neurons_) * family_.sketch_cost() + n_neurons_ * family_.encode_cost();

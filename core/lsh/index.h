@@ -29,10 +29,10 @@ struct LookupScratch {
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
   std::vector<uint64_t> word;  // the signatures of those found
-  std::vector<float> score;   // per candidate
-  std::vector<float> norm;    // per candidate
-  std::vector<float> encode;  // width
-  std::vector<float> sketch;  // width
+  std::vector<float> score;    // per candidate
+  std::vector<float> norm;     // per candidate
+  std::vector<float> encode;   // width
+  std::vector<float> sketch;   // width
   std::vector<float> coordinate;
   std::vector<const int8_t*> query;
   ChooseScratch choose;
@@ -74,7 +74,7 @@ class LshIndex {
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
 
   void refill_tables(Team& team);  // from signatures, in the neurons' order
-  void derive(Team& team);  // signatures and tables from loaded sketches
+  void derive(Team& team);         // signatures and tables from loaded sketches
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 

@@ -19,9 +19,7 @@ class Lsh final : public Selector {
 
   // The tables of a pooled layer find hard negatives, many of them, fast; prediction wants the best few, and compares
   // the codes of all.
-  bool scans(const Ask& ask) const override {
-    return !ask.exact && (index_->scans() || (pooled_ && !ask.training));
-  }
+  bool scans(const Ask& ask) const override { return !ask.exact && (index_->scans() || (pooled_ && !ask.training)); }
 
   void propose(const Row& x, uint32_t, const Ask& ask, Query& query, SelectScratch& scratch, Proposal& out,
                Counts& counts) const override {
