@@ -6,7 +6,8 @@
 
 Needs PyTorch and the text of `wiki-en-2018` in `$HASHGRAD_DATA` (`words.py` says what the examples
 are). Every contender is the same network, 8 x 58,488 inputs - 128 ReLU - 58,488 outputs whose
-biases begin at the words' log-frequencies, on two threads, for the same seconds of training, while
+biases begin at the words' log-frequencies (ours at those of its first call's rows), on two
+threads, for the same seconds of training, while
 the rate falls to zero; so each point of a curve but the last would be higher in a run that ended
 there. P@1 is exact, over a seeded sample of the held-out positions, the same for all. `peers.py`
 says how the peers train. Each contender has a process of its own; what a compiler takes, and

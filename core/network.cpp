@@ -147,7 +147,7 @@ uint32_t Network::best(const Batch& one, bool exact) {
   const std::shared_lock reading(mutex_);
   std::unique_ptr<Walker> walker = borrow();
   answer(one, 0, 1, exact, 1, *walker);
-  if (walker->group[0].passages.back().active.id.empty()) answer(one, 0, 1, true, 1, *walker);  // the tables found none
+  if (walker->group[0].passages.back().active.id.empty()) answer(one, 0, 1, true, 1, *walker);  // nothing found
   const ActiveSet& active = walker->group[0].passages.back().active;
   const auto at = std::max_element(active.z.begin(), active.z.begin() + static_cast<long>(active.id.size()));
   const uint32_t best = active.id[static_cast<size_t>(at - active.z.begin())];

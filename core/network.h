@@ -62,7 +62,7 @@ class Network {
   // data.
   void build(const Batch& batch, std::span<const uint32_t> sample, int threads);
   TrainResult train(const TrainingJob& job, int threads);
-  // Makes the tables what a reload of the sketches would make them, so that resumed training goes
+  // Makes the tables what a reload would make them, so that resumed training goes
   // on exactly.
   void end_epoch(bool complete);  // an epoch that was broken off leaves hashes as they are: it will go on
 

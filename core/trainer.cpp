@@ -186,8 +186,10 @@ float Network::loss_of(Example& example, const TrainingJob& job, float scale) co
 void Network::losses_of(const Member& me, const Group& group, Pool& pool, const TrainingJob& job, float scale,
                         std::vector<float>& log_chance) const {
   log_chance.resize(job.chance ? pool.id.size() : 0);
-  for (size_t i = 0; i < log_chance.size(); i++)
-    log_chance[i] = std::log(1.f - (1.f - job.chance[pool.id[i]]) * (1.f - pool.drawn));
+  for (size_t i = 0; i < log_chance.size(); i++) {
+    const float chance = job.chance[pool.id[i]];
+    log_chance[i] = std::log(chance + pool.drawn * (1.f - chance));
+  }
   const size_t blocks = pool.columns / kBlock;
   for (size_t b = me.first(blocks); b < me.last(blocks); b++) {
     const size_t from = b * kBlock, n = std::min<size_t>(kBlock, group.size() - from);

@@ -58,12 +58,6 @@ def test_taking_a_file_apart_and_putting_it_together_gives_the_same_network(save
     assert to_bytes(from_bytes(whole(*apart(saved)))) == saved
 
 
-def test_a_file_from_before_labels_could_be_retired_is_read(saved):
-    header, metadata, rest = apart(saved)
-    assert metadata.pop("retired") == []
-    assert to_bytes(from_bytes(whole(header, metadata, rest))) == saved
-
-
 def test_a_file_cut_short_anywhere_is_refused(saved):
     length = 8 + int.from_bytes(saved[:8], "little")
     header, _, _ = apart(saved)
@@ -141,9 +135,9 @@ def test_metadata_that_is_no_json_object_is_refused(saved, tmp_path, text, messa
 
 SPEC = ("specification",)
 METADATA = [
-    (("format",), 3, "its format must be 2, got 3, written by version"),
-    (("format",), "1", "its format must be 2, got '1'"),
-    (("format",), DELETE, "its format must be 2, got None"),
+    (("format",), 2, "its format must be 3, got 2, written by version"),
+    (("format",), "1", "its format must be 3, got '1'"),
+    (("format",), DELETE, "its format must be 3, got None"),
     (("version",), 3, "version must be of type str"),
     (("suprise",), 3, "a key of metadata must be one of"),
     (("history",), DELETE, "metadata must have the key 'history'"),

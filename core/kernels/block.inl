@@ -9,6 +9,16 @@ inline __attribute__((always_inline)) Block load(const float* p) {
 }
 inline __attribute__((always_inline)) void store(float* p, const Block& b) { __builtin_memcpy(p, &b, sizeof b); }
 
+using Lanes = decltype(Block() != Block());
+inline __attribute__((always_inline)) void store_where(Lanes lanes, float* p, const Block& b, const Block& old) {
+#ifdef __AVX512F__
+  (void)old;
+  _mm512_mask_storeu_ps(p, _mm512_test_epi32_mask(reinterpret_cast<__m512i>(lanes), reinterpret_cast<__m512i>(lanes)),
+                        reinterpret_cast<__m512>(b));
+#else
+  store(p, lanes ? b : old);
+#endif
+}
 inline float root(float x) { return __builtin_sqrtf(x); }
 inline __attribute__((always_inline)) Block root(Block x) {
 #ifdef __AVX512F__

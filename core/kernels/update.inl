@@ -30,7 +30,8 @@ struct Adam {  // the caller folds both bias corrections into rate and epsilon
   }
 };
 
-// Sixteen weights at once: those without gradient are computed too, and written back as they were.
+// Sixteen weights at once: those without gradient are computed too, and left alone (without AVX-512, written back as
+// they were: another thread that trains without locks may lose a step of a weight there).
 template <class Rule, bool kDecay>
 inline __attribute__((always_inline)) void step_block(float* w, float* m, float* v, float a, const float* x,
                                                       size_t first, const Step& s) {
@@ -46,9 +47,9 @@ inline __attribute__((always_inline)) void step_block(float* w, float* m, float*
     g += decay;
   }
   Rule::step(new_w, new_m, new_v, g, s);
-  store(w, moves ? new_w : old_w);
-  if constexpr (kHasM) store(m, moves ? new_m : old_m);
-  if constexpr (kHasV) store(v, moves ? new_v : old_v);
+  store_where(moves, w, new_w, old_w);
+  if constexpr (kHasM) store_where(moves, m, new_m, old_m);
+  if constexpr (kHasV) store_where(moves, v, new_v, old_v);
 }
 
 template <class Rule, bool kDecay>

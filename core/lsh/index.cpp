@@ -48,7 +48,7 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
 void LshIndex::encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch) {
   if (family_.bytes()) return quantize(sketch, code(i), kCodeStep);
   scratch.encode.resize(family_.width());
-  norm_[i] = std::sqrt(norm2);
+  norm_[i] = std::isfinite(norm2) ? std::sqrt(norm2) : 0.f;
   family_.encode_neuron(sketch, norm2, scale_[0], scratch.encode.data(), signature(i));
 }
 
@@ -73,9 +73,12 @@ void LshIndex::hash(uint32_t i, const Weights& w, LookupScratch& s) {
 uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64_t generation, Team& team) {
   const size_t width = family_.width(), n_coordinates = family_.n_coordinates();
   uint64_t cost = family_.fit(sample, generation);
-  // First what all neurons have in common, if hashes take it into account; of very many, from an even choice of them.
+  // First what all neurons have in common, if hashes take it into account; means of very many, from an even choice of
+  // them.
   const bool scaled = family_.bytes() || family_.spec().transform != Transform::kNone;
-  const uint32_t n = !n_coordinates && !scaled ? 0 : n_neurons_ <= kAllNeurons ? n_neurons_ : kSomeNeurons;
+  const uint32_t n = scaled || (n_coordinates && n_neurons_ <= kAllNeurons) ? n_neurons_
+                     : n_coordinates                                        ? kSomeNeurons
+                                                                            : 0;
   const auto id = [&](size_t s) { return static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n); };
   Array<float> coordinate(n * n_coordinates), sketch(n_coordinates ? 0 : n * width), norm2(n), largest(n), tail(n);
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
@@ -84,7 +87,7 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
                            n_coordinates ? nullptr : &sketch[s * width], tail[s]);
   });
   cost += family_.rebalance(coordinate, n);
-  team.each(n, 16, [&](int member, size_t s) {
+  team.each(scaled ? n : 0, 16, [&](int member, size_t s) {
     std::vector<float>& own = scratch[static_cast<size_t>(member)].sketch;
     own.resize(width);
     float* row = n_coordinates ? own.data() : &sketch[s * width];
@@ -255,7 +258,8 @@ void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::v
   const LshSpec& spec = family_.spec();
   collect(q, s);
   // Where threads move neurons at once, slots are in no order that a resumed run would find again.
-  if (!spec.pooled) std::sort(s.found.begin(), s.found.end());
+  const bool ties = spec.ranking == Ranking::kCollisions || spec.transform != Transform::kNone;
+  if (!spec.pooled || ties) std::sort(s.found.begin(), s.found.end());
   const auto n = static_cast<uint32_t>(s.found.size());
   s.score.resize(n + kBlock);
   if (spec.ranking == Ranking::kCollisions) {

@@ -80,11 +80,12 @@ class LshIndex {
 
   // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts
   // (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
-  uint64_t lookup_cost() const {
+  uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
     if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
-    const uint64_t probing = tables_ && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
-    return (spec.transform == Transform::kNone ? n_neurons_ : 0) +
+    const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
+    const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
+    return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
            probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
   }
   bool incremental() const { return incremental_; }

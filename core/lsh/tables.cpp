@@ -47,9 +47,9 @@ void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm
   for (const std::vector<uint32_t>& l : load) most = std::max(most, *std::max_element(l.begin(), l.end()));
   // Room to move in, within bounds where a few buckets hold nearly all; what does not fit is counted as overflow. It
   // follows from the signatures alone, not from what the tables were before: a resumed run must find the same.
-  const size_t room = std::max({size_t{32}, 64 * n_neurons_ / n_buckets, kAmpleSlots / (n_buckets * n_tables)});
+  const size_t room = std::max({size_t{32}, 64 * size_t{n_neurons_} / n_buckets, kAmpleSlots / (n_buckets * n_tables)});
   const size_t ample = round_up(std::min<size_t>(most + most / 2 + 4, room), 8);
-  capacity_ = bound_ ? bound_ : static_cast<uint32_t>(ample);
+  capacity_ = static_cast<uint32_t>(bound_ ? std::min<size_t>(bound_, ample) : ample);
   if (n_buckets * capacity_ >= kMoving) throw std::length_error("a hash table of more than 2^32 slots");
   const size_t n_slots = n_tables * n_buckets * capacity_;
   if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots), length_ = Array<float>(bound_ ? n_slots : 0);
@@ -89,9 +89,10 @@ void Tables::insert(int table, uint32_t neuron, uint32_t key, float norm) {
 }
 
 uint32_t Tables::shortest(const float* length) const {
-  float least = length[0];
-  for (uint32_t k = 1; k < capacity_; k++) least = std::min(least, length[k]);
-  return static_cast<uint32_t>(std::find(length, length + capacity_, least) - length);
+  uint32_t least = 0;
+  for (uint32_t k = 1; k < capacity_; k++)
+    if (length[k] < length[least]) least = k;
+  return least;
 }
 
 void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float norm) {

@@ -27,7 +27,7 @@ class Lsh final : public Selector {
     if (ask.exact) return;
     const bool moves = ask.training && index_->incremental();
     index_->family().hash_query(x, moves, query);
-    counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost();
+    counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost(scans(ask));
     if (scans(ask)) return;
     index_->look_up(query, wanted(ask), scratch.lookup, out.id);
     propose_forced(ask.forced, out);

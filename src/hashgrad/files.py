@@ -30,7 +30,7 @@ from .labels import Labels
 if TYPE_CHECKING:
     from .network import Network
 
-FORMAT = 2
+FORMAT = 3
 LONGEST_METADATA = 1 << 25  # bytes; escaped in the header, it stays below the library's limit
 _RESTING = "training.resting"  # the rows that rest, where some are known
 _BEST = "best."  # prefix of the tensors that early stopping keeps
@@ -39,7 +39,13 @@ _KEYS = [
     "extra", "retired",
 ]  # fmt: skip
 _DTYPES = {"F32": "float32", "U8": "uint8", "U64": "uint64"}  # those of the core's tensors
-_AT_LEAST_ZERO = ("norm2", "scale", "moment2", "row_square")  # last words of names: roots are taken
+_AT_LEAST_ZERO = (
+    "norm",
+    "norm2",
+    "scale",
+    "moment2",
+    "row_square",
+)  # last words of names: roots are taken
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,6 @@ def _checked(text: str | None, tensors: dict[str, Stored]) -> Header:
             f"its format must be {FORMAT}, got {shown(ours.get('format'))}, "
             f"written by version {shown(ours.get('version'))}"
         )
-    ours.setdefault("retired", [])  # files of earlier versions do not have it
     check_keys("metadata", ours, _KEYS)
     arguments = specification.from_dict(ours["specification"])
     layers = arguments["layers"]

@@ -112,13 +112,18 @@ def needed(
         rows, across = (columns, n) if way["layout"] == "input" else (n, columns)
         matrix = _FLOAT * rows * whole(across, _LINE)
         hashes, tables = _hashes(layer.selector, n, n_inputs, way)
-        seen = 0 if way["lookup"] == "tables" else n  # evaluated, or scored by a scan
+        seen = under_way * (0 if way["lookup"] == "tables" else n)  # evaluated, or scored by a scan
+        if isinstance(layer.selector, LSH) and layer.selector.pooled:
+            if way["lookup"] == "tables":  # which are for training alone
+                seen = _SIDE_BY_SIDE * threads * n
+            kept = batch_size * (layer.selector.kept(n) + 1)
+            seen += batch_size * min(n, max(layer.selector.fill, kept))
         part = Memory(
             weights=matrix,
             optimizer=moments * matrix + _FLOAT * rows * (optimizer.word == "row-adagrad"),
             hashes=hashes,
             tables=tables,
-            examples=under_way * _FLOAT * (seen + 3 * layer.selector.kept(n)),
+            examples=_FLOAT * (seen + 3 * under_way * layer.selector.kept(n)),
         )
         pairs = zip(dataclasses.astuple(total), dataclasses.astuple(part), strict=True)
         total = Memory(*(a + b for a, b in pairs))

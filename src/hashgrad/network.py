@@ -164,7 +164,8 @@ class Network(Predicts):
         arguments it ends with the same bits as one that never stopped (one thread, or synchronous
         batches). Where it stopped inside an epoch and a layer looks up in tables, there is one
         exception: stopping refills the tables, so that a neuron that had found a bucket full gets
-        in again. Ctrl-C ends training cleanly, with the network as it stands.
+        in again (often, where outputs are pooled: their buckets are bounded). Ctrl-C ends training
+        cleanly, with the network as it stands.
 
         Args:
             X: (n, n_inputs) numbers, dense or SciPy sparse.

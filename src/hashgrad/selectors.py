@@ -163,7 +163,10 @@ class LSH(Selector):
             of the batch brought it into the pool, the logarithm of the chance of that (by its
             labels' frequencies, and by drawing). The sum over the pool then stands for the sum over
             all outputs (Jean et al. 2015, arXiv 1412.2007): frequent labels are not pushed down
-            for being in every batch. `"none"` takes the pool for all there is.
+            for being in every batch. What other examples' hashes brought is not in that chance, so
+            rare outputs among it are pushed down harder than they should be. Frequencies are of
+            the rows at hand: of one call of `partial_fit`, of one buffer of a stream. `"none"`
+            takes the pool for all there is.
 
     Raises:
         TypeError: a value of the wrong type.
