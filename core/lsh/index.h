@@ -73,8 +73,8 @@ class LshIndex {
 
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
 
-  void refill_tables(Team& team);  // from signatures, in the neurons' order
-  void derive(Team& team);         // signatures and tables from loaded sketches
+  void refill_tables(Team& team);  // from signatures
+  void derive(Team& team);         // what follows from what was loaded
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 

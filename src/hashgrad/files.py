@@ -39,13 +39,8 @@ _KEYS = [
     "extra", "retired",
 ]  # fmt: skip
 _DTYPES = {"F32": "float32", "U8": "uint8", "U64": "uint64"}  # those of the core's tensors
-_AT_LEAST_ZERO = (
-    "norm",
-    "norm2",
-    "scale",
-    "moment2",
-    "row_square",
-)  # last words of names: roots are taken
+# Last words of the names of tensors of which roots are taken.
+_AT_LEAST_ZERO = ("norm", "norm2", "scale", "moment2", "row_square")
 
 
 @dataclass(frozen=True)
