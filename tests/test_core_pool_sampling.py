@@ -112,9 +112,8 @@ def expected(net: Any, bound: int) -> list[set[int]]:
     t = net.tensors()
     tables = buckets(net, bound)
     hidden = np.maximum(examples()[0] @ t["layers.0.weight"].T + t["layers.0.bias"], 0)
-    value = (np.column_stack([hidden, np.ones(N_ROWS)]) - t["layers.1.lsh.mean"]) @ (
-        twin.projections(t, "layers.1")[1]
-    )
+    queries = np.column_stack([hidden, np.zeros(N_ROWS)]) - t["layers.1.lsh.mean"]  # tails are apart
+    value = queries @ twin.projections(t, "layers.1")[1]
     out = []
     for row in value[:, : BITS * TABLES]:
         keys = (row.reshape(TABLES, BITS) >= 0) @ (1 << np.arange(BITS))
@@ -205,3 +204,35 @@ def test_a_bucket_holds_at_least_one() -> None:
             twin.optimizer(),
             0,
         )
+
+
+@pytest.mark.parametrize("projection", ["subspace", "gaussian"])
+def test_outputs_rank_by_what_hashes_tell_and_by_tails_that_are_known(projection: str) -> None:
+    few, bits = 6, BITS * TABLES
+    net = bounded(90, kept=few / N_OUTPUTS, lookup="scan", projection=projection, candidates=1.0)
+    t = net.tensors()
+    t["layers.1.bias"][...] = np.random.default_rng(0).normal(0, 2, N_OUTPUTS)
+    t["layers.1.lsh.dirty"][...] = 1
+    net.end_epoch()
+    mean = t["layers.1.lsh.mean"][:-1]
+    v = t["layers.1.weight"].astype(float)
+    tail = v @ mean + t["layers.1.bias"]
+    np.testing.assert_allclose(t["layers.1.lsh.tail"], tail, atol=1e-5)
+    u = np.maximum(examples()[0] @ t["layers.0.weight"].T + t["layers.0.bias"], 0) - mean
+    by_neurons, by_queries = (p[:-1] for p in twin.projections(t, "layers.1"))
+    told = v @ by_neurons
+    if projection == "subspace":
+        coordinates = t["layers.1.lsh.projection"][:-1] * t["layers.1.lsh.balance"]
+        v = v @ coordinates - t["layers.1.lsh.centre"]
+        told = v @ t["layers.1.lsh.mixing"]
+    asked = u @ by_queries
+    signs, agree = np.where(told >= 0, 1, -1)[:, :bits], np.where(asked >= 0, 1, -1)[:, :bits]
+    angle = np.pi * (1 - agree @ signs.T / bits) / 2
+    length = np.sqrt((asked[:, :bits] ** 2).mean(axis=1))
+    score = length[:, None] * np.linalg.norm(v, axis=1) * np.cos(angle) + tail
+    ranked = np.sort(score, axis=1)[:, ::-1]
+    clear = ranked[:, few - 1] - ranked[:, few] > 1e-4
+    assert clear.sum() > N_ROWS // 2
+    got = net.topk(twin.csr(examples()[0]), few)[0]
+    for row in np.nonzero(clear)[0]:
+        assert set(got[row]) == set(np.argsort(-score[row])[:few])

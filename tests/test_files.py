@@ -71,7 +71,7 @@ def test_other_programs_can_read_the_tensors(fitted, tmp_path):
         assert np.array_equal(tensors[name], tensor), name
     with safetensors.safe_open(tmp_path / "net.safetensors", "numpy") as file:
         ours = json.loads(file.metadata()["hashgrad"])
-    assert ours["format"] == 3
+    assert ours["format"] == 4
     assert ours["version"] == hashgrad.__version__
 
 

@@ -135,9 +135,9 @@ def test_metadata_that_is_no_json_object_is_refused(saved, tmp_path, text, messa
 
 SPEC = ("specification",)
 METADATA = [
-    (("format",), 2, "its format must be 3, got 2, written by version"),
-    (("format",), "1", "its format must be 3, got '1'"),
-    (("format",), DELETE, "its format must be 3, got None"),
+    (("format",), 2, "its format must be 4, got 2, written by version"),
+    (("format",), "1", "its format must be 4, got '1'"),
+    (("format",), DELETE, "its format must be 4, got None"),
     (("version",), 3, "version must be of type str"),
     (("suprise",), 3, "a key of metadata must be one of"),
     (("history",), DELETE, "metadata must have the key 'history'"),

@@ -168,6 +168,7 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
       q.centered[r] = (q.coordinate[r] - mean_projection_[r]) / balance_[r];
       q.coordinate[r] = (q.coordinate[r] + (r + 1 == rank_ ? q.mean_dot : 0.f)) * balance_[r];
     }
+    if (tails_apart()) q.centered[rank_ - 1] = 0.f;
     mix(q.centered.data(), q.value.data());
     if (moves) mix(q.coordinate.data(), q.direction.data());
   } else {
@@ -175,9 +176,11 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
     const float* bias = &projection_[size_t{n_columns_ - 1} * width_];
     for (uint32_t j = 0; j < width_; j++) {
       q.direction[j] = q.value[j] + q.mean_dot * bias[j];
-      q.value[j] -= mean_projection_[j];
+      q.value[j] -= mean_projection_[j] + (tails_apart() ? bias[j] : 0.f);
     }
   }
+  if (tails_apart())
+    q.length = std::sqrt(active().dot(q.value.data(), q.value.data(), width_) / static_cast<float>(n_bits_));
   if (euclidean) {  // nearness needs the query's length to be 1
     float norm2 = q.norm2 - 2.f * q.mean_dot;
     for (uint32_t c = 0; c < n_columns_; c++) norm2 += mean_[c] * mean_[c];
@@ -197,7 +200,7 @@ uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
   const uint64_t projected =
       n ? uint64_t{x.n} * n + 2 * n + (moves ? 2 : 1) * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
   return projected + (moves || euclidean ? 2 * uint64_t{x.n} : 0) + (euclidean ? 2 * width_ + n_columns_ : 0) +
-         (bytes() ? width_ : 0);
+         (bytes() || tails_apart() ? width_ : 0);
 }
 
 void HashFamily::project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const {
@@ -205,12 +208,12 @@ void HashFamily::project_neuron(const float* w, float* coordinate, float* sketch
   float* out = n_coordinates_ ? coordinate : sketch;
   tail = w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1);
   active().project(projection_.data(), n, nullptr, w, n_columns_ - 1, out);
-  active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
+  if (!tails_apart()) active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
 }
 
 void HashFamily::finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const {
   if (!n_coordinates_) {
-    norm2 = active().dot(w, w, n_columns_ - 1) + tail * tail;
+    norm2 = active().dot(w, w, n_columns_ - 1) + (tails_apart() ? 0.f : tail * tail);
     return;
   }
   for (uint32_t r = 0; r < n_coordinates_; r++) coordinate[r] *= balance_[r];

@@ -2,7 +2,9 @@
 //
 // Neuron i is the augmented row [w; b], the input [x; 1]; its activation w.x + b is their inner
 // product. With centring the same number is  v . u,  v = [w; b + w.mean],  u = [x - mean; 1]:
-// inputs that all point one way are spread out. Each bit is a function of one random projection:
+// inputs that all point one way are spread out. Where outputs are pooled, tails are apart: v = w and u = x - mean are
+// hashed, and the tail b + w.mean, which outweighs the rest in many rows and is known exactly, is added to what the
+// hashes tell. Each bit is a function of one random projection:
 //   sign families:   1 if p.v >= 0                          (SimHash, Charikar 2002)
 //   Euclidean:       parity of floor((p.v + offset) / r)    (p-stable, Datar et al. 2004, kept to one bit)
 //   bytes:           p.v / r to the nearest integer, eight bits of it, for orthogonal p that span a subspace
@@ -35,6 +37,7 @@ struct Query {
   std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
   float mean_dot = 0.f;           // x . mean
   float norm2 = 0.f;              // |[x; 1]|^2
+  float length = 0.f;             // pooled only: |x - mean|, as far as its projections tell
 };
 
 class HashFamily {
@@ -50,7 +53,7 @@ class HashFamily {
   uint64_t query_cost(const Row& x, bool moves) const;
 
   // The neuron in row w (n_columns floats), in two steps, between which a subspace may be balanced anew.
-  // First tail = b + w.mean and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
+  // First the tail b + w.mean, and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
   // `sketch`.
   void project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const;
   // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates, less the centre where
@@ -77,6 +80,7 @@ class HashFamily {
   void derive();                               // what follows from projection and mean, after they were loaded
 
   bool bytes() const { return spec_.code == Code::kBytes; }
+  bool tails_apart() const { return spec_.pooled && !bytes() && spec_.transform == Transform::kNone; }
   uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant; or bytes
   uint32_t words() const { return width_ / 64; }
   uint32_t n_coordinates() const { return n_coordinates_; }  // 0 unless subspace

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <numbers>
 
 #include "lsh/probing.h"
 #include "random.h"
@@ -15,6 +14,7 @@ namespace {
 constexpr uint32_t kStalenessSample = 64;
 constexpr uint32_t kAhead = 16;    // candidates, of memory that is asked for
 constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
+constexpr uint32_t kStrip = 2048;  // neurons, of a scan of signatures
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
 
@@ -36,6 +36,7 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     norm_ = Array<float>(n_neurons);
     signature_ = Array<uint64_t>(size_t{n_neurons} * family_.words());
   }
+  if (family_.tails_apart()) tail_ = Array<float>(n_neurons);
   if (sketches_ && !family_.bytes()) {
     tail_ = Array<float>(n_neurons);
     coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
@@ -66,7 +67,8 @@ void LshIndex::hash(uint32_t i, const Weights& w, LookupScratch& s) {
   float norm2, tail;
   family_.project_neuron(w.row(i), coordinate, sketch, tail);
   family_.finish_neuron(w.row(i), tail, coordinate, sketch, norm2);
-  if (!norm2_.empty()) norm2_[i] = norm2, tail_[i] = tail;
+  if (!norm2_.empty()) norm2_[i] = norm2;
+  if (!tail_.empty()) tail_[i] = tail;
   encode(i, sketch, norm2, s);
 }
 
@@ -97,7 +99,7 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
   });
   const Array<float>& size = family_.bytes() ? largest : norm2;
   const float most = scaled ? *std::max_element(size.begin(), size.end()) : 1.f;
-  set_scale(family_.bytes() ? most : std::sqrt(most));
+  scale_[0] = family_.bytes() ? most : std::sqrt(most);
   team.each(n_neurons_, 16,
             [&](int member, size_t i) { hash(static_cast<uint32_t>(i), w, scratch[static_cast<size_t>(member)]); });
   refill_tables(team);
@@ -111,7 +113,6 @@ void LshIndex::refill_tables(Team& team) {
 
 void LshIndex::derive(Team& team) {
   family_.derive();
-  set_scale(scale_[0]);
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
   if (sketches_)
     team.each(n_neurons_, 64,
@@ -213,18 +214,6 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   return static_cast<double>(changed) / (n * each);
 }
 
-// Signatures tell the angle between neuron and query. A transform has made angles order inner
-// products; without one the neuron's length does: w.x + b is proportional to |v| cos(angle).
-void LshIndex::set_scale(float scale) {
-  scale_[0] = scale;
-  if (family_.bytes()) return;
-  const int bits = family_.spec().bits * family_.spec().tables;
-  cosine_.assign(family_.width() + 1, 0.f);
-  for (int h = 0; h <= bits; h++)
-    cosine_[static_cast<size_t>(h)] =
-        family_.spec().transform == Transform::kNone ? static_cast<float>(std::cos(std::numbers::pi * h / bits)) : -h;
-}
-
 void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> queries, float* const* score,
                     LookupScratch& s) const {
   if (from >= to) return;
@@ -234,13 +223,25 @@ void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> qu
     return active().scan(code_.data(), family_.width(), from, static_cast<uint32_t>(round_up(to, kBlock)),
                          s.query.data(), static_cast<uint32_t>(queries.size()), score);
   }
-  const uint32_t words = family_.words(), n = to - from;
-  const bool by_length = family_.spec().transform == Transform::kNone;
+  for (size_t q = 0; q < queries.size(); q++)
+    for (uint32_t at = from; at < to; at += kStrip) {  // whose distances stay in the first-level cache
+      const float* tail = tail_.empty() ? nullptr : &tail_[at];
+      score_signatures(&signature_[size_t{at} * family_.words()], &norm_[at], tail, std::min(kStrip, to - at),
+                       *queries[q], s, score[q] + at);
+    }
+}
+
+void LshIndex::score_signatures(const uint64_t* signature, const float* norm, const float* tail, uint32_t n,
+                                const Query& q, LookupScratch& s, float* score) const {
   s.distance.resize(n);
-  for (size_t q = 0; q < queries.size(); q++) {
-    active().hamming(&signature_[size_t{from} * words], words, n, queries[q]->word.data(), s.distance.data());
-    active().similarity(s.distance.data(), by_length ? &norm_[from] : nullptr, cosine_.data(), n, score[q] + from);
+  active().hamming(signature, family_.words(), n, q.word.data(), s.distance.data());
+  if (family_.spec().transform != Transform::kNone) {
+    for (uint32_t r = 0; r < n; r++) score[r] = -static_cast<float>(s.distance[r]);
+    return;
   }
+  const auto bits = static_cast<float>(family_.spec().bits * family_.spec().tables);
+  const bool apart = family_.tails_apart();
+  active().similarity(s.distance.data(), n, bits, norm, apart ? q.length : 1.f, apart ? tail : nullptr, score);
 }
 
 namespace {
@@ -266,19 +267,19 @@ void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::v
     for (uint32_t k = 0; k < n; k++) s.score[k] = s.collisions[s.found[k]];
   } else {
     const uint32_t words = family_.words();
-    s.distance.resize(n);
+    const bool tails = family_.tails_apart();
     s.norm.resize(n);
+    s.tail.resize(n);
     s.word.resize(size_t{n} * words);
     for (uint32_t k = 0; k < n; k++) {  // they lie scattered
       const uint32_t i = s.found[k], soon = s.found[std::min(k + kAhead, n - 1)];
       __builtin_prefetch(&signature_[size_t{soon} * words]);
       __builtin_prefetch(&norm_[soon]);
+      if (tails) __builtin_prefetch(&tail_[soon]), s.tail[k] = tail_[i];
       std::copy_n(&signature_[size_t{i} * words], words, &s.word[size_t{k} * words]);
       s.norm[k] = norm_[i];
     }
-    active().hamming(s.word.data(), words, n, q.word.data(), s.distance.data());
-    active().similarity(s.distance.data(), spec.transform == Transform::kNone ? s.norm.data() : nullptr, cosine_.data(),
-                        n, s.score.data());
+    score_signatures(s.word.data(), s.norm.data(), s.tail.data(), n, q, s, s.score.data());
   }
   for (const uint32_t i : s.found) s.collisions[i] = 0;
   choose_largest(s.score.data(), n, wanted, salt_of(q), s.choose, out);

@@ -30,7 +30,7 @@ struct LookupScratch {
   std::vector<uint32_t> found;
   std::vector<uint64_t> word;  // the signatures of those found
   std::vector<float> score;    // per candidate
-  std::vector<float> norm;     // per candidate
+  std::vector<float> norm, tail;  // per candidate
   std::vector<float> encode;   // width
   std::vector<float> sketch;   // width
   std::vector<float> coordinate;
@@ -78,14 +78,15 @@ class LshIndex {
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
-  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts
-  // (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
+  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts, two
+  // where the query's does too (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
   uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
     if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
     const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
     const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
-    return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
+    const uint64_t each = spec.transform != Transform::kNone ? 0 : family_.tails_apart() ? 2 : 1;
+    return each * std::min<uint64_t>(met, n_neurons_) +
            probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
   }
   bool incremental() const { return incremental_; }
@@ -118,8 +119,11 @@ class LshIndex {
     encode(i, &sketch_[size_t{i} * family_.width()], norm2_.empty() ? 0.f : norm2_[i], scratch);
   }
   void encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch);
-  void set_scale(float scale);
   void collect(const Query& q, LookupScratch& scratch) const;
+  // What their signatures tell of n neurons' products with a query; norms and tails lie beside the signatures. The
+  // angle alone where a transform has made it order inner products; without one w.x + b is |v| |u| cos(angle).
+  void score_signatures(const uint64_t* signature, const float* norm, const float* tail, uint32_t n, const Query& q,
+                        LookupScratch& scratch, float* score) const;
 
   HashFamily family_;
   uint32_t n_neurons_;
@@ -128,10 +132,9 @@ class LshIndex {
   Array<float> sketch_;      // n_neurons x width: P v
   Array<float> coordinate_;  // bits: n_neurons x n_coordinates: v in the subspace, if there is one
   Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
-  Array<float> tail_;        // bits: b + w.mean, the last coordinate of v
+  Array<float> tail_;        // bits: b + w.mean, the last coordinate of v, or what is added where tails are apart
   Array<float> norm_;        // bits: |v|
   Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch
-  std::vector<float> cosine_;  // per Hamming distance: cos(angle); falling, where a transform has made angles tell all
   Array<uint64_t> signature_;  // bits: n_neurons x words
   Array<uint8_t> code_;        // bytes: as Kernels::scan wants them
   Array<uint8_t> dirty_;       // a byte each: many threads may write

@@ -30,7 +30,7 @@ from .labels import Labels
 if TYPE_CHECKING:
     from .network import Network
 
-FORMAT = 3
+FORMAT = 4
 LONGEST_METADATA = 1 << 25  # bytes; escaped in the header, it stays below the library's limit
 _RESTING = "training.resting"  # the rows that rest, where some are known
 _BEST = "best."  # prefix of the tensors that early stopping keeps

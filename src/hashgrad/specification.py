@@ -281,7 +281,8 @@ def hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[i
         if lsh.projection == "subspace":
             shapes["centre"] = (coordinates,)
         if code == "bits":
-            return shapes | {"signature": (n, width // 64), "norm": (n,)}
+            tails = {"tail": (n,)} if lsh.transform == "none" else {}
+            return shapes | {"signature": (n, width // 64), "norm": (n,)} | tails
         return shapes | {"code": (whole(n, 16) * width,)}
     shapes["sketch"] = (n, width)
     if code == "bits":
