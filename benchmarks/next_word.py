@@ -38,7 +38,7 @@ PEERS = {  # first guesses; --tune says better
 RATES = (3e-3, 1e-2, 2e-2)
 BATCHES = (512, 1024, 2048)
 NEGATIVES = (512, 2048, 8192)
-OURS = {"rate": 0.006, "batch_size": 512}
+OURS = {"rate": 0.01, "batch_size": 1024}
 CHUNK_SECONDS = 1.0
 
 
