@@ -145,7 +145,8 @@ class LSH(Selector):
             transform times the neuron's length) or by `"collisions"` (buckets shared).
         candidates: candidates evaluated exactly, in multiples of `k`, at least 1; None is 1.5 where
             codes are bytes, 4 where they are bits, and 20 where outputs are pooled (in prediction
-            alone: training evaluates what goes into the pool).
+            alone: training evaluates what goes into the pool; hundreds of thousands of outputs
+            want 100 to 200).
         rehash: `"incremental"` moves a touched neuron after every update, `"rows"` re-hashes
             the touched ones on a schedule, `"auto"` takes the first where the optimizer allows.
         rehash_every: examples between those re-hashes.
@@ -154,7 +155,8 @@ class LSH(Selector):
             batch, and the `k` best wrong outputs of each, are evaluated and trained for every
             example of the batch, as one small dense product. Each example then learns from as many
             hard negatives as the batch has found. Tables are for training alone: prediction
-            compares the codes of all outputs.
+            compares the codes of all outputs. Hashed are `w` and `x - mean`; the rest of the
+            inner product, `b + w.mean`, is known exactly and added to what the hashes tell.
         bucket: outputs in a bucket of such a layer's tables, at most, 1 to 65536. Of more it keeps
             the longest, whose inner products can be largest: few and short buckets then find more
             of the best outputs, at less cost, than many long ones.
