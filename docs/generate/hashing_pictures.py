@@ -21,7 +21,7 @@ def bucket() -> str:
     """Neurons and an input in the plane; three directions cut it, and their signs are the key."""
     random = np.random.default_rng(5)
     angles = np.sort(random.uniform(0, 360, 26))
-    lengths = random.uniform(34, 92, 26)
+    lengths = random.uniform(34, 88, 26)
     keys = [_key(angle) for angle in angles]
     wanted = _key(INPUT)
     found = keys.count(wanted)
@@ -30,7 +30,7 @@ def bucket() -> str:
         f"The input's key is {wanted}; {found} of 26 neurons have the same one.",
         284,
     )
-    x0, y0, radius = 118, 134, 104
+    x0, y0, radius = 126, 134, 98
 
     def at(angle: float, r: float) -> tuple[float, float]:
         return x0 + r * math.cos(math.radians(angle)), y0 - r * math.sin(math.radians(angle))
@@ -85,7 +85,7 @@ def chance() -> str:
     )
     angles = np.linspace(0, 90, 91)
     for bits, tables, colour, label in (
-        (8, 40, "hit", (52, 0.84, "8 bits, 40 tables")),
+        (8, 40, "hit", (58, 0.91, "8 bits, 40 tables")),
         (8, 5, "query", (2, 0.26, "8 bits, 5 tables")),
         (14, 40, "other", (27, 0.08, "14 bits, 40 tables")),
     ):
