@@ -51,7 +51,7 @@ def test_every_command_and_option_is_on_its_page(contents: ModuleType) -> None:
         assert f"## hashgrad {command.callback.__name__}\n" in page
     for flag in ("--selector", "--active", "--learning-rate", "--no-center", "-o", "--top"):
         assert f"`{flag}`" in page
-    assert "| `--threads` `N` | `1` |" in page
+    assert "| `--threads` `N` | 1 |" in page
 
 
 def test_every_measure_of_the_committed_results_is_on_its_page(contents: ModuleType) -> None:

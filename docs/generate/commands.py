@@ -57,7 +57,9 @@ def words(function: Callable[..., Any]) -> list[Word]:
             continue  # Typer's own context
         kind, info = typing.get_args(hints[name])
         kind = next((one for one in typing.get_args(kind) if one is not type(None)), kind)
-        declared = info.param_decls or ("--" + name.replace("_", "-"),)
+        # Typer takes the first declaration for a default, until it sees that there is one already.
+        first = [info.default] if str(info.default).startswith("-") else []
+        declared = (*first, *(info.param_decls or ())) or ("--" + name.replace("_", "-"),)
         flags = () if isinstance(info, ArgumentInfo) else tuple("/".join(declared).split("/"))
         found.append(Word(flags, kind, parameter.default, info))
     return found

@@ -1,4 +1,4 @@
-"""Docstrings as the site shows them: their doctests as code, their roles as plain code.
+"""Docstrings as the site shows them: doctests and roles as code, and defaults as values.
 
 An extension of griffe, which reads the docstrings for mkdocstrings.
 """
@@ -10,17 +10,30 @@ from typing import Any
 
 import griffe
 
+from hashgrad.defaults import default
+
 _ROLE = re.compile(r":[a-z]+:`~?([^`]+)`")
+_DEFAULT = re.compile(r"""default\(["'](\w+)["']\)""")
 _DIRECTIVE = re.compile(r"\s*# doctest: .*$", re.MULTILINE)
 
 
 class Doctests(griffe.Extension):
-    """Fences every doctest of every docstring."""
+    """Fences every doctest of every docstring, and looks every default up in the table."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of a module, a class, a function or an attribute."""
         if obj.docstring is not None:
             obj.docstring.value = as_markdown(obj.docstring.value)
+        if isinstance(obj, griffe.Attribute):
+            obj.value = looked_up(obj.value)
+        for parameter in obj.parameters if isinstance(obj, griffe.Function) else ():
+            parameter.default = looked_up(parameter.default)
+
+
+def looked_up(value: Any) -> Any:
+    """The value that stands in the table, where source code says `default("name")`."""
+    found = _DEFAULT.fullmatch(str(value))
+    return repr(default(found[1])) if found else value
 
 
 def as_markdown(docstring: str) -> str:

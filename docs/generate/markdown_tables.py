@@ -18,4 +18,6 @@ def code(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    parts = text.replace("\n", " ").split("`")  # every second one is code, where | is itself
+    parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+    return "`".join(parts)

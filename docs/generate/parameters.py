@@ -82,10 +82,8 @@ def _table(names: list[str], owners: Mapping[str, Mapping[str, Any]]) -> str:
             [code(name), *of, _default(parameter, having), str(parameter.constraint),
              parameter.help, option]
         )  # fmt: skip
-    return table(
-        ["parameter", *(["of"] if several else []), "default", "may be", "what it is", "option"],
-        rows,
-    )
+    head = ["parameter", *(["of"] if several else []), "default", "may be", "what it is", "option"]
+    return f'<div class="parameters" markdown>\n\n{table(head, rows)}\n\n</div>'
 
 
 def _default(parameter: Parameter, having: Mapping[str, Any]) -> str:
