@@ -17,6 +17,10 @@ from hashgrad.selectors import SELECTORS
 from markdown_tables import code, table
 
 HEAD = """\
+---
+hide: [toc]
+---
+
 # Parameters
 
 Every parameter of the selectors, layers, networks, optimizers, schedules and of training, with its
