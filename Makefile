@@ -4,6 +4,8 @@
 #   make test       the test suite, with the doctests
 #   make bench      every measure, on this machine, into benchmarks/results; needs the data sets
 #   make reproduce  the paper's experiments on small networks, in less than four minutes
+#   make docs       the documentation into build/site, warnings as errors, and checks of what was built
+#   make docs-serve the same while it is written, on http://127.0.0.1:8000
 #   make instructions       the kernels' instruction counts against those kept (needs valgrind)
 #   make instructions-keep  keep the counts of today
 #   make lint       formats, rules, types and spelling
@@ -17,6 +19,7 @@ BIN := $(VENV)/bin
 SANITIZE := build/sanitize
 INSTRUCTIONS := build/instructions
 REPORT := build/report
+SITE := build/site
 # Python itself leaks at exit; memory that cannot be had is refused to the caller, as without a sanitizer.
 ASAN := detect_leaks=0:allocator_may_return_null=1:strict_init_order=1
 
@@ -28,14 +31,14 @@ BUILD_TOOLS := scikit-build-core nanobind cmake ninja
 CORE := $(wildcard core/* core/*/*)
 BUILD_FILES := pyproject.toml CMakeLists.txt $(CORE)
 CPP := $(filter %.cpp %.h %.inl,$(CORE)) $(wildcard benchmarks/*.cpp)
-PY := src tests examples benchmarks
-WORDS := $(PY) core README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
+PY := src tests examples benchmarks docs/generate
+WORDS := $(PY) core docs/site README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
 
 # Tests that reach the core; the others would only run more Python under the sanitizers.
-CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% cli% datasets% demo% estimators% experiments% progress% readme%), \
+CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% cli% datasets% demo% docs% estimators% experiments% progress% readme%), \
 	$(wildcard tests/test_*.py))
 
-.PHONY: demo test bench reproduce instructions instructions-keep lint sanitize format clean
+.PHONY: demo test bench reproduce docs docs-serve instructions instructions-keep lint sanitize format clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -52,6 +55,16 @@ reproduce: $(VENV)/.core $(VENV)/.test
 	rm -rf $(REPORT)
 	timeout 240 $(BIN)/hashgrad reproduce --quick --out $(REPORT)
 	HASHGRAD_REPORT=$(REPORT)/report.html $(BIN)/python -m pytest -q tests/test_experiments_browser.py
+
+# MkDocs tells, at every build, of a successor that is not there yet.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+
+docs: $(VENV)/.core $(VENV)/.test $(VENV)/.docs
+	$(BIN)/mkdocs --quiet build --strict --clean
+	HASHGRAD_SITE=$(SITE) $(BIN)/python -m pytest -q tests/test_docs_site.py
+
+docs-serve: $(VENV)/.core $(VENV)/.docs
+	$(BIN)/mkdocs serve
 
 instructions: $(INSTRUCTIONS)/instructions
 	$(BIN)/python benchmarks/instructions.py $<
@@ -100,8 +113,8 @@ $(VENV)/.core: $(VENV)/.tools $(BUILD_FILES)
 	cp "$$($(BIN)/python -c 'import hashgrad._core as c, pathlib; print(pathlib.Path(c.__file__).parent)')/_core.pyi" src/hashgrad/
 	touch $@
 
-# What tests and linters need besides.
-$(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml | $(VENV)/.core
+# What tests, linters and the documentation need besides.
+$(VENV)/.test $(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml | $(VENV)/.core
 	$(BIN)/python $(PROJECT_INSTALL) -e '.[$*]'
 	touch $@
 

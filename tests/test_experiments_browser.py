@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from browser import THEMES, WIDTHS, chromium
+from browser import show as open_page
 from experiments_help import example_page, hard_page
 from hashgrad.experiments import report
 
 REPORT = os.environ.get("HASHGRAD_REPORT")  # a report that was made, to be looked at as well
-CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
-FLAGS = (
-    "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-    "disable-background-networking", "disable-component-update", "disable-sync",
-)  # fmt: skip
-WIDTHS, THEMES = (390, 1280), ("light", "dark")
 
 # The contrast of an element's text with what is behind it, after WCAG 2.
 CONTRAST = """
@@ -63,27 +58,8 @@ return [...document.querySelectorAll("body *")]
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium without a window, with a profile of its own; loading only what it is told."""
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs Debian's chromium and chromium-driver on the path")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = CHROMIUM
-    for flag in FLAGS:
-        options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SE_OFFLINE", "true")
-        patch.setenv("SE_AVOID_STATS", "true")
-        driver = webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
-        try:
-            yield driver
-        finally:
-            driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +74,7 @@ def any_page(request: pytest.FixtureRequest, page: Path) -> Path:
 
 def show(browser: Any, page: Path, width: int = 1280, theme: str = "light") -> None:
     """Open a page in a window of this width and with this theme."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # forgets what came before
-    browser.get(page.as_uri())
+    open_page(browser, page.as_uri(), width, theme)
 
 
 def events(browser: Any) -> list[dict[str, Any]]:

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from cli_help import caller
 from hashgrad import cli
+from markdown_code import blocks, commands
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
-
-
-PYTHON = blocks("python")
+PYTHON = [block.code for block in blocks(TEXT) if block.language == "python"]
 COMMANDS = [
-    line.removeprefix("$ ")
-    for block in blocks("console")
-    for line in block.splitlines()
-    if line.startswith("$ hashgrad ")
+    command.words
+    for block in blocks(TEXT)
+    if block.language == "console"
+    for command in commands(block)
+    if command.words[0] == "hashgrad"
 ]
 
 
@@ -50,15 +46,14 @@ def test_the_python_examples_run_and_print_what_their_comments_say(
         assert any(abs(number - other) <= 0.02 for other in printed), (number, printed)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_commands_have_the_options_shown(
-    command: str,
+    command: tuple[str, ...],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(command)[1:]
     ran: list[str] = []
     for module, name in (
         (cli.train, "Source"),
@@ -68,7 +63,7 @@ def test_the_commands_have_the_options_shown(
         (cli.reproduce, "folder_for_pictures"),
     ):
         monkeypatch.setattr(module, name, Stop(ran))
-    answer = caller(capsys)(*words)
+    answer = caller(capsys)(*command[1:])
     assert answer.code == 0 or ran == ["reached"], answer
 
 
