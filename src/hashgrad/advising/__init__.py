@@ -19,7 +19,7 @@ from ..selectors import LSH
 from ..sparsification import latency
 from .report import Advice, Latencies, Task
 from .trials import Measure, Training, halving
-from .variants import DENSE, Variant, of_lsh
+from .variants import DENSE, FEWEST, Variant, of_lsh
 
 __all__ = ["Advice", "advise"]
 
@@ -181,6 +181,8 @@ def _wins_from(task: Task, X: Any, variant: Variant | None, costs: Machine) -> i
 
     for times in _WIDER:
         hidden = tuple(times * n for n in task.sizes[1:-1])
+        if chosen.selector.kept(max(hidden)) < FEWEST:
+            continue
         if 2 * nanoseconds(chosen, hidden) <= nanoseconds(DENSE, hidden):
             return times
     return None

@@ -12,7 +12,7 @@ FRACTIONS = (0.02, 0.05, 0.1, 0.2)
 CANDIDATES = (1.5, 3.0)  # of a scan of bytes
 BITS = ((8, 40, 4.0), (6, 24, 4.0))  # bits, tables, candidates: of a scan of bits
 TABLES = ((8, 24, 4), (10, 32, 8))  # bits, tables, probes: of a look-up in tables
-_FEWEST = 4  # neurons kept of the widest layer
+FEWEST = 4  # neurons kept of the widest layer
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def of_lsh(hidden: tuple[int, ...]) -> list[Variant]:
     >>> len(of_lsh((1000,))), len(of_lsh((16,)))
     (16, 0)
     """
-    return [Variant(lsh) for lsh in _settings() if lsh.kept(max(hidden)) >= _FEWEST]
+    return [Variant(lsh) for lsh in _settings() if lsh.kept(max(hidden)) >= FEWEST]
 
 
 def _settings() -> Iterator[LSH]:

@@ -291,4 +291,4 @@ def _some(path: Sequence[Step], max_drop: float) -> tuple[list[Kept], int]:
 
 
 def _listed(kept: Iterable[int]) -> str:
-    return ", ".join(f"{k:,}" for k in kept)
+    return "-".join(str(k) for k in kept)
