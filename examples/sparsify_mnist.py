@@ -4,8 +4,8 @@
 
 Needs the files of MNIST in `$HASHGRAD_DATA/mnist` and `pip install 'hashgrad[bench]'`. Trains
 784-4096-4096-10 with Adam, gives `hashgrad.sparsify` the 10,000 test rows (half of them choose,
-half judge), and times single rows by turns: the sparse network, the dense one, and PyTorch on one
-thread and two, eager, compiled, traced, in bfloat16 and as int8.
+half judge), and times single rows by turns: the sparse network, and PyTorch on one thread and two,
+eager, compiled, traced, in bfloat16 and as int8.
 
 On two virtual processors of an AMD EPYC (AVX-512), 2026-11-26, one trained network: 184 of the
 first layer's 4096 neurons and all of the second's are kept; 97.64 % where the dense network has
@@ -13,8 +13,8 @@ first layer's 4096 neurons and all of the second's are kept; 97.64 % where the d
 µs; hashgrad's dense network 231 µs; PyTorch eager on one thread 4,731 µs. The ways of PyTorch
 were timed by turns while other work kept both processors busy, with the same 184 neurons, hashed:
 hashgrad 83 µs; PyTorch on one thread eager 13.1 ms, traced 12.9 ms, compiled 15.0 ms, bfloat16
-13.0 ms, compiled 13.1 ms, int8 1.69 ms; on two threads none was faster, for want of a second
-processor. With `--hidden 64` (92.1 %) the answer is to leave it dense: 2.6 µs, the fastest sparse
+13.0 ms, compiled 13.1 ms, int8 1.69 ms; two threads, with both processors busy, were no faster.
+With `--hidden 64` (92.1 %) the answer is to leave it dense: 2.6 µs, the fastest sparse
 network within 0.5 points 3.2 µs.
 """
 
