@@ -4,6 +4,7 @@ The neurons are found by locality-sensitive hashing, after R. Spring and A. Shri
 and Sustainable Deep Learning via Randomized Hashing" (2016).
 """
 
+import importlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,18 @@ from .selectors import LSH, Adaptive, All, Random, WinnerTakeAll
 from .streaming import fit_stream
 
 if TYPE_CHECKING:
+    from .advising import advise
     from .estimators import MLPClassifier, MLPRegressor
+    from .sparsification import sparsify
 
 __version__ = version("hashgrad")
+
+_LATER = {
+    "MLPClassifier": ".estimators",
+    "MLPRegressor": ".estimators",
+    "advise": ".advising",
+    "sparsify": ".sparsification",
+}
 
 __all__ = [
     "LSH",
@@ -42,17 +52,17 @@ __all__ = [
     "Step",
     "WinnerTakeAll",
     "__version__",
+    "advise",
     "fit_stream",
     "load",
+    "sparsify",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, loaded when asked for: scikit-learn takes a second to import."""
-    if name in ("MLPClassifier", "MLPRegressor"):
-        from . import estimators
-
-        return getattr(estimators, name)
+    """What is loaded when asked for: the estimators, for scikit-learn takes a second, and tools."""
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name], __name__), name)
     raise AttributeError(f"module 'hashgrad' has no attribute {name!r}{nearest(name, __all__)}")
 
 

@@ -35,6 +35,17 @@ class Inputs:
         assert self.csr is not None
         return _core.Batch.csr(*self.csr, self.n_columns)
 
+    @property
+    def matrix(self) -> Any:
+        """The rows as NumPy or SciPy multiply them: an array or a CSR matrix, not copied."""
+        if self.dense is not None:
+            return self.dense
+        from scipy.sparse import csr_matrix
+
+        assert self.csr is not None
+        indptr, indices, values = self.csr
+        return csr_matrix((values, indices, indptr), (self.n_rows, self.n_columns))
+
     def take(self, rows: NDArray[Any]) -> Inputs:
         """A copy of some rows, in the given order."""
         if self.dense is not None:

@@ -15,7 +15,7 @@ import typer
 
 from hashgrad import __version__
 
-from . import about, bench, predict, reproduce, train
+from . import about, advise, bench, predict, reproduce, train
 
 __all__ = ["app", "main"]
 
@@ -41,6 +41,8 @@ for _command in (
     train.train,
     predict.evaluate,
     predict.predict,
+    advise.advise,
+    advise.sparsify,
     about.info,
     bench.bench,
     reproduce.reproduce,
