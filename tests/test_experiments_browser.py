@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from experiments_help import example_page, hard_page
-from hashgrad.experiments import report
+from hashgrad.pages import document
+from pages_help import example_page, hard_page
 
 REPORT = os.environ.get("HASHGRAD_REPORT")  # a report that was made, to be looked at as well
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
@@ -88,7 +88,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report.write(example_page(), tmp_path_factory.mktemp("report"))[0]
+    return document.write(example_page(), tmp_path_factory.mktemp("report"))[0]
 
 
 @pytest.fixture(scope="module", params=["an example", *([REPORT] if REPORT else [])])
@@ -277,7 +277,7 @@ def test_wide_tables_scroll_in_their_own_place(browser: Any, page: Path) -> None
 
 
 def test_text_that_looks_like_code_is_only_shown(browser: Any, tmp_path: Path) -> None:
-    [hard, *_] = report.write(hard_page(), tmp_path)
+    [hard, *_] = document.write(hard_page(), tmp_path)
     for width in WIDTHS:
         show(browser, hard, width)
         assert browser.get_log("browser") == []

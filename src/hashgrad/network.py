@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, files, ledger, outputs, planning, specification, training
+from .callbacks.callback import Watcher
 from .defaults import check, default, resolve
 from .job import Job, prepare
 from .layers import Dense
@@ -155,7 +156,7 @@ class Network(Predicts):
         early_stopping: int = default("early_stopping"),
         class_weight: Any = None,
         sample_weight: Any = None,
-        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        callbacks: Sequence[Watcher] = (),
         progress: Any = False,
     ) -> Network:
         """Train until the network has seen `epochs` epochs since its birth.
@@ -180,7 +181,8 @@ class Network(Predicts):
                 and the best epoch's weights return; 0 is never.
             class_weight: None, `"balanced"`, a dict label -> weight, or one weight per output.
             sample_weight: n weights of the examples.
-            callbacks: functions called with each epoch's record; one that returns True stops.
+            callbacks: functions of an epoch's record, or `hashgrad.callbacks.Callback` objects,
+                told of every epoch; one that returns True ends the training.
             progress: True for a bar or lines on standard error, or a watcher of your own with the
                 methods of `hashgrad.progress.EpochProgress`.
 

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from experiments_help import HARD, accuracy_section, depth_section, example_page, hard_page
-from hashgrad.experiments import figures
-from hashgrad.experiments.page import Figure, Line, Panel
+from hashgrad.pages import figures
+from hashgrad.pages.page import Figure, Line, Panel
+from pages_help import HARD, accuracy_section, depth_section, example_page, hard_page
 
 METHODS = ["NN", "VD", "AD", "WTA", "LSH"]
 
