@@ -70,7 +70,7 @@ def test_a_page_and_its_figures_are_written(tmp_path: Path) -> None:
     written = document.write(example_page(), folder)
     names = [figure.name for figure in example_page().figures()]
     assert written == [
-        folder / "document.html",
+        folder / "report.html",
         *(folder / "figures" / f"{name}.{kind}" for name in names for kind in ("svg", "png")),
     ]
     there = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -87,8 +87,8 @@ def test_the_same_page_gives_the_same_bytes_and_replaces_what_was_there(tmp_path
 
 def test_a_page_without_figures_needs_no_folder_for_them(tmp_path: Path) -> None:
     page = Page("empty", (), (), (Section("none", "None", "", missing="there is nothing"),))
-    assert document.write(page, tmp_path) == [tmp_path / "document.html"]
-    assert [path.name for path in tmp_path.iterdir()] == ["document.html"]
+    assert document.write(page, tmp_path) == [tmp_path / "report.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_page_asks_for_nothing_from_elsewhere(page: str) -> None:
@@ -274,7 +274,7 @@ def test_everything_is_escaped() -> None:
 
 
 def test_where_it_cannot_be_written_nothing_changes(tmp_path: Path) -> None:
-    (tmp_path / "document.html").mkdir()
+    (tmp_path / "report.html").mkdir()
     with pytest.raises(OSError, match=r"report\.html"):
         document.write(Page("", (), (), ()), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["document.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

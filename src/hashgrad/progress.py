@@ -13,14 +13,9 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-__all__ = ["EpochProgress", "LiveProgress", "PlainProgress", "default_progress", "epoch_line"]
+from .metrics import SCORES
 
-# The quality measures an epoch's record may hold, best known first, and how to write each.
-_QUALITIES = (
-    ("accuracy", "accuracy", "{:.2%}"),
-    ("precision_at_1", "P@1", "{:.2%}"),
-    ("r2", "R²", "{:.4f}"),
-)
+__all__ = ["EpochProgress", "LiveProgress", "PlainProgress", "default_progress", "epoch_line"]
 
 # What a bar shows beside loss and selection, from so many columns of the terminal on.
 _EXTRAS = {"speed": 96, "left": 72}
@@ -63,7 +58,7 @@ def epoch_line(record: Mapping[str, Any], epochs: int, examples_per_second: floa
     parts = [f"epoch {epoch:>{width}}/{epochs}"]
     if record.get("loss") is not None:
         parts.append(f"loss {record['loss']:.4f}")
-    for key, name, form in _QUALITIES:
+    for key, (name, form) in SCORES.items():
         if record.get(key) is not None:
             parts.append(f"{name} {form.format(record[key])}")
             break
