@@ -43,7 +43,7 @@ def text_of(page: Path) -> str:
 
 
 def code_of(page: Path) -> str:
-    found = re.search(r"<pre class=\"block\"><code>(.*?)</code></pre>", page.read_text(), re.DOTALL)
+    found = re.search(r"<pre [^>]*><code>(.*?)</code></pre>", page.read_text(), re.DOTALL)
     assert found
     return html.unescape(found[1])
 

@@ -198,14 +198,16 @@ def _section(section: Section, seen: Looks) -> list[str]:
         f'<h2 id="{place}-title">{_prose(section.title)}</h2>',
         *_paragraph(section.sentence, "lead"),
         *_paragraph(section.missing, "missing"),
-        *(
-            [f'<pre class="block"><code>{escape(section.code)}</code></pre>']
-            if section.code
-            else []
-        ),
+        *_program(section.code),
         *(['<div class="blocks">', *blocks, "</div>"] if blocks else []),
         "</section>",
     ]
+
+
+def _program(code: str) -> list[str]:
+    """Lines of a program, as they are, in a block that scrolls."""
+    head = '<pre class="block scroll" tabindex="0" role="region" aria-label="Program">'
+    return [f"{head}<code>{escape(code)}</code></pre>"] if code else []
 
 
 def _half(small: bool) -> str:

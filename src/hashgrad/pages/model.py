@@ -234,7 +234,7 @@ def _layer_tables(network: Network, measured: Measured | None) -> tuple[Table, .
     if hashed:
         heads = (
             "layer", "code", "bits", "tables", "probes", "candidates", "re-hash", "stale",
-            "rebuilds", "load", "largest", "empty", "refused",
+            "load", "largest", "empty", "refused",
         )  # fmt: skip
         found.append(
             Table(
@@ -261,7 +261,6 @@ def _hashing(name: str, layer: Mapping[str, Any], selector: Mapping[str, Any]) -
         layer["candidates"],
         layer.get("rehash"),
         _percent(layer.get("staleness")),
-        layer.get("rebuilds"),
         loads.get("mean"),
         loads.get("max"),
         _percent(loads.get("empty")),
