@@ -35,7 +35,7 @@ PY := src tests examples benchmarks docs/generate
 WORDS := $(PY) core docs/site README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
 
 # Tests that reach the core; the others would only run more Python under the sanitizers.
-CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% cli% datasets% demo% docs% estimators% experiments% progress% readme%), \
+CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% callbacks% cli% datasets% demo% docs% estimators% experiments% pages% plot% progress% readme%), \
 	$(wildcard tests/test_*.py))
 
 .PHONY: demo test bench reproduce docs docs-serve instructions instructions-keep lint sanitize format clean

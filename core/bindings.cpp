@@ -369,6 +369,23 @@ void bind_network(nb::module_& m) {
           "x"_a.noconvert(), "exact"_a = false)
       .def("compacted", &Network::compacted, nb::call_guard<nb::gil_scoped_release>())
       .def(
+          "usage",
+          [](Network& net, const PyBatch& batch, bool exact, int threads) {
+            check_ready(net, batch);
+            std::vector<std::vector<uint32_t>> times;
+            {
+              nb::gil_scoped_release release;
+              times = net.usage(batch, exact, team_size(threads));
+            }
+            nb::list out;
+            for (std::vector<uint32_t>& layer : times) {
+              const size_t n = layer.size();
+              out.append(own(std::move(layer), {n}));
+            }
+            return out;
+          },
+          "batch"_a, "exact"_a = false, "threads"_a = 1)
+      .def(
           "recall",
           [](Network& net, const PyBatch& batch, In<uint32_t, 1> rows) {
             check_ready(net, batch);

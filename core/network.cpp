@@ -124,7 +124,7 @@ void Network::answer(const Batch& batch, uint64_t from, size_t n, bool exact, ui
 }
 
 void Network::predict(const Batch& batch, bool exact, uint32_t least, int threads,
-                      const std::function<void(uint64_t, const ActiveSet&)>& take) {
+                      const std::function<void(uint64_t, const Example&)>& take) {
   const std::shared_lock reading(mutex_);
   const size_t together = std::clamp<size_t>(batch.n_rows / static_cast<size_t>(threads), 1, kSideBySide);
   std::atomic<size_t> next{0};
@@ -135,7 +135,7 @@ void Network::predict(const Batch& batch, bool exact, uint32_t least, int thread
     for (size_t from = next.fetch_add(together); from < batch.n_rows; from = next.fetch_add(together)) {
       const size_t n = std::min<size_t>(together, batch.n_rows - from);
       answer(batch, from, n, exact, least, *walker);
-      for (size_t e = 0; e < n; e++) take(from + e, walker->group[e].passages.back().active);
+      for (size_t e = 0; e < n; e++) take(from + e, walker->group[e]);
       answered += n;
     }
     give_back(std::move(walker), answered);
@@ -158,14 +158,16 @@ uint32_t Network::best(const Batch& one, bool exact) {
 void Network::scores(const Batch& batch, bool exact, int threads, float* out) {
   const size_t n = n_outputs();
   const float absent = loss_ == Loss::kSquared ? 0.f : -std::numeric_limits<float>::infinity();
-  predict(batch, exact, 0, threads, [&](uint64_t row, const ActiveSet& active) {
+  predict(batch, exact, 0, threads, [&](uint64_t row, const Example& example) {
+    const ActiveSet& active = example.passages.back().active;
     std::fill_n(out + row * n, n, absent);
     for (size_t k = 0; k < active.id.size(); k++) out[row * n + active.id[k]] = active.z[k];
   });
 }
 
 void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score) {
-  predict(batch, exact, k, threads, [&](uint64_t row, const ActiveSet& active) {
+  predict(batch, exact, k, threads, [&](uint64_t row, const Example& example) {
+    const ActiveSet& active = example.passages.back().active;
     static thread_local std::vector<uint32_t> order;
     order.resize(active.id.size());
     std::iota(order.begin(), order.end(), 0u);
@@ -179,6 +181,17 @@ void Network::topk(const Batch& batch, uint32_t k, bool exact, int threads, int3
       score[row * k + j] = j < found ? active.z[order[j]] : -std::numeric_limits<float>::infinity();
     }
   });
+}
+
+std::vector<std::vector<uint32_t>> Network::usage(const Batch& batch, bool exact, int threads) {
+  std::vector<std::vector<uint32_t>> times;
+  for (const Layer& layer : layers()) times.emplace_back(layer.spec().n_outputs);
+  predict(batch, exact, 0, threads, [&](uint64_t, const Example& example) {
+    for (size_t l = 0; l < times.size(); l++)
+      for (const uint32_t i : example.passages[l].active.id)
+        std::atomic_ref<uint32_t>(times[l][i]).fetch_add(1, std::memory_order_relaxed);
+  });
+  return times;
 }
 
 std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t> rows) {

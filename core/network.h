@@ -69,6 +69,8 @@ class Network {
   void scores(const Batch& batch, bool exact, int threads, float* out);  // n_rows x n_outputs
   void topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score);
   uint32_t best(const Batch& one, bool exact);  // output of one row
+  // Of each layer: in how many rows each neuron is active; of a ReLU layer, with an output above zero.
+  std::vector<std::vector<uint32_t>> usage(const Batch& batch, bool exact, int threads);
   std::vector<Recall> recall(const Batch& batch, std::span<const uint32_t> rows);
 
   // How layer l's weights lie, and how it looks up if it is hashed; before it has trained or is built.
@@ -119,7 +121,7 @@ class Network {
   void give_back(std::unique_ptr<Walker> walker, uint64_t n_examples);
   void answer(const Batch& batch, uint64_t from, size_t n, bool exact, uint32_t least, Walker& walker) const;
   void predict(const Batch& batch, bool exact, uint32_t least, int threads,
-               const std::function<void(uint64_t, const ActiveSet&)>& take);
+               const std::function<void(uint64_t, const Example&)>& take);
 
   // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies, tally; simulated.cpp: train_simulated, land
   void upkeep(const TrainingJob& job, Team& team);

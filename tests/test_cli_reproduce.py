@@ -11,8 +11,8 @@ import pytest
 
 from cli_help import Hashgrad, caller
 from hashgrad import experiments
-from hashgrad.experiments.page import Page
 from hashgrad.experiments.sizes import QUICK
+from hashgrad.pages.page import Page
 
 
 @pytest.fixture

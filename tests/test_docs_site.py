@@ -17,7 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 
-from browser import THEMES, WIDTHS, chromium, show
+from browser_help import THEMES, WIDTHS, chromium, show
 
 SITE = Path(os.environ.get("HASHGRAD_SITE", "")).absolute()
 pytestmark = pytest.mark.skipif(

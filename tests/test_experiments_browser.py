@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,50 +9,21 @@ from typing import Any
 
 import pytest
 
-from browser import THEMES, WIDTHS, chromium
-from browser import show as open_page
-from experiments_help import example_page, hard_page
-from hashgrad.experiments import report
+from browser_help import (
+    CONTRAST,
+    OUTSIDE,
+    THEMES,
+    WIDTHS,
+    chromium,
+    faint,
+    nothing_failed,
+    nothing_reaches_beyond,
+    show,
+)
+from hashgrad.pages import document
+from pages_help import example_page, hard_page
 
 REPORT = os.environ.get("HASHGRAD_REPORT")  # a report that was made, to be looked at as well
-
-# The contrast of an element's text with what is behind it, after WCAG 2.
-CONTRAST = """
-const parts = text => text.match(/[\\d.]+/g).map(Number);
-const light = text => {
-  const [r, g, b] = parts(text).slice(0, 3).map(v => v / 255)
-    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const behind = element => {
-  for (let e = element; e; e = e.parentElement) {
-    const colour = getComputedStyle(e).backgroundColor;
-    const alpha = parts(colour)[3] ?? 1;
-    if (alpha === 1) return colour;
-    if (alpha > 0) throw new Error("half transparent: " + colour);
-  }
-  throw new Error("nothing behind");
-};
-const ink = e => {
-  const style = getComputedStyle(e);
-  return e instanceof SVGElement && style.fill !== "none" ? style.fill : style.color;
-};
-const found = [];
-for (const e of document.querySelectorAll(arguments[0])) {
-  const [a, b] = [light(ink(e)), light(behind(e))];
-  found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.textContent.slice(0, 40)]);
-}
-return found;
-"""
-
-# What reaches beyond the right edge though nothing around it scrolls.
-OUTSIDE = """
-const width = document.documentElement.clientWidth;
-return [...document.querySelectorAll("body *")]
-  .filter(e => e.getBoundingClientRect().right > width + 0.5 && !e.closest(".scroll")
-    && !e.closest("thead"))
-  .map(e => e.outerHTML.slice(0, 80));
-"""
 
 
 @pytest.fixture(scope="module")
@@ -64,27 +34,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report.write(example_page(), tmp_path_factory.mktemp("report"))[0]
+    return document.write(example_page(), tmp_path_factory.mktemp("report"))[0]
 
 
 @pytest.fixture(scope="module", params=["an example", *([REPORT] if REPORT else [])])
 def any_page(request: pytest.FixtureRequest, page: Path) -> Path:
     return page if request.param == "an example" else Path(request.param).absolute()
-
-
-def show(browser: Any, page: Path, width: int = 1280, theme: str = "light") -> None:
-    """Open a page in a window of this width and with this theme."""
-    open_page(browser, page.as_uri(), width, theme)
-
-
-def events(browser: Any) -> list[dict[str, Any]]:
-    return [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-
-
-def requests(found: list[dict[str, Any]]) -> list[str]:
-    """What was asked for, but for what stands in the page itself."""
-    asked = [e["params"]["request"]["url"] for e in found if e["method"].endswith("BeSent")]
-    return [url for url in asked if not url.startswith("data:")]
 
 
 def column(browser: Any, table: int, place: int) -> list[str]:
@@ -117,12 +72,7 @@ def test_nothing_fails_and_nothing_is_asked_for(
     browser: Any, any_page: Path, width: int, theme: str
 ) -> None:
     show(browser, any_page, width, theme)
-    found = events(browser)
-    assert browser.get_log("browser") == []
-    assert requests(found) == [any_page.as_uri()]
-    assert [event for event in found if event["method"] == "Network.loadingFailed"] == []
-    broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).length"
-    assert browser.execute_script(broken) == 0
+    assert nothing_failed(browser, any_page)
     assert browser.find_elements("css selector", ".ledger tbody tr")
     for table in range(len(browser.find_elements("css selector", ".block > .scroll > table"))):
         assert press(browser, table, 0) == "ascending"
@@ -135,11 +85,7 @@ def test_nothing_fails_and_nothing_is_asked_for(
 @pytest.mark.parametrize("width", [320, *WIDTHS])
 def test_nothing_reaches_beyond_the_edge(browser: Any, any_page: Path, width: int) -> None:
     show(browser, any_page, width)
-    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-    root = "document.documentElement"
-    assert browser.execute_script(f"return {root}.clientWidth") in (width, width - 15)
-    assert browser.execute_script(f"return {root}.scrollWidth <= {root}.clientWidth")
-    assert browser.execute_script(OUTSIDE) == []
+    assert nothing_reaches_beyond(browser, width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -155,9 +101,7 @@ def test_text_can_be_read_in_light_and_dark(
         ".sortable th, .sortable td, .sortable button",
         ".panels text",
     ):
-        found = browser.execute_script(CONTRAST, selector)
-        assert found
-        assert [pair for pair in found if pair[0] < 4.5] == []
+        assert faint(browser, selector) == []
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -247,7 +191,7 @@ def test_wide_tables_scroll_in_their_own_place(browser: Any, page: Path) -> None
 
 
 def test_text_that_looks_like_code_is_only_shown(browser: Any, tmp_path: Path) -> None:
-    [hard, *_] = report.write(hard_page(), tmp_path)
+    [hard, *_] = document.write(hard_page(), tmp_path)
     for width in WIDTHS:
         show(browser, hard, width)
         assert browser.get_log("browser") == []

@@ -28,11 +28,11 @@ from hashgrad.experiments import (
 )
 from hashgrad.experiments.accuracy_claims import Cells
 from hashgrad.experiments.lab import Lab
-from hashgrad.experiments.page import Claim, Section, Table
 from hashgrad.experiments.parts import Part
 from hashgrad.experiments.runs import Run
 from hashgrad.experiments.sizes import FULL, QUICK, Size
 from hashgrad.memory import peak_memory_bytes
+from hashgrad.pages.page import Claim, Section, Table
 
 TINY = dataclasses.replace(
     QUICK,

@@ -1,11 +1,14 @@
 """Progress: what a person or a log sees while a network trains."""
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from hashgrad import progress
+from conftest import hashed, network, same_bits
+from hashgrad import Network, progress
 from hashgrad.progress import LiveProgress, PlainProgress, default_progress, epoch_line
 
 RECORD = {
@@ -77,12 +80,52 @@ def test_a_terminal_gets_a_bar_with_speed_and_time_left() -> None:
     watcher = LiveProgress(console)
     watcher.start(200, 2)
     watcher.update(100, 0.5)
+    watcher.selection(0.05, 0.81)
     watcher.epoch(RECORD)
     watcher.stop()
     text = written(console)
     for part in ("epoch 1/2", "epoch 2/2", "50%", "loss 0.5000", "recall 0.81", "examples/s"):
         assert part in text
     assert "left" in text
+
+
+@pytest.mark.parametrize("width", [56, 72, 80, 96, 160])
+def test_the_bar_shows_loss_active_share_and_recall_at_any_width(width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
+    watcher = LiveProgress(console)
+    watcher.start(900_000, 15)
+    watcher.update(5000, 2.5)
+    watcher.selection(0.05, 0.958)
+    watcher.stop()
+    assert "loss 2.5000 active 5.0% recall 0.96" in Text.from_ansi(written(console)).plain
+
+
+class Seen(LiveProgress):
+    """A live bar that notes what it is told of the selection."""
+
+    def __init__(self) -> None:
+        super().__init__(terminal())
+        self.seen: list[tuple[float, float]] = []
+
+    def selection(self, active_fraction: float, recall: float) -> None:
+        self.seen.append((active_fraction, recall))
+        super().selection(active_fraction, recall)
+
+
+def test_the_first_chunk_already_tells_share_and_recall(blobs: tuple[Any, Any]) -> None:
+    watcher = Seen()
+    net = network().fit(*blobs, epochs=2, progress=watcher)
+    assert len(watcher.seen) >= 2
+    for share, recall in watcher.seen:
+        assert share == pytest.approx(net.history[0]["active_fraction"], abs=0.02)
+        assert 0.5 < recall <= 1
+
+
+def test_looking_at_the_recall_does_not_change_what_is_learned(blobs: tuple[Any, Any]) -> None:
+    def made(**watched: Any) -> Network:
+        return network(hashed(lookup="tables"), threads=1).fit(*blobs, epochs=3, **watched)
+
+    assert same_bits(made(), made(progress=Seen()))
 
 
 def test_stopping_twice_or_before_the_start_does_no_harm() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .callbacks.callback import Callback, Watcher, checked_callbacks
 from .checks import shown, wrong_type
 from .data import Floats, Inputs, as_inputs
 from .defaults import check
@@ -19,7 +20,6 @@ _FINGERPRINT_ROWS = 64  # of the inputs; all labels are looked at
 _PURPOSES = ("order", "sample", "validation", "pass", "labels")
 
 Record = dict[str, Any]
-Callback = Callable[[Record], Any]
 
 
 class Progress(Protocol):
@@ -70,7 +70,7 @@ class Job:
     patience: int = 0
     row_weights: Floats | None = None
     class_weights: Floats | None = None
-    callbacks: Sequence[Callback] = ()
+    callbacks: tuple[Callback, ...] = ()
     progress: Progress = field(default_factory=Silence)
 
     @property
@@ -118,7 +118,7 @@ def prepare(
     early_stopping: int = 0,
     class_weight: Any = None,
     sample_weight: Any = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Watcher] = (),
     progress: Any = False,
 ) -> Job:
     """Check everything that `Network.fit` is given; see there for the arguments.
@@ -131,7 +131,7 @@ def prepare(
     """
     epochs = check("epochs", epochs)
     patience = check("early_stopping", early_stopping)
-    callbacks = checked_callbacks(callbacks)
+    watchers = checked_callbacks(callbacks)
     inputs = as_inputs(X, n_inputs)
     targets = as_targets(y, loss, n_outputs, inputs.n_rows, retired=retired)
     rows = np.arange(inputs.n_rows, dtype=np.uint32)
@@ -164,7 +164,7 @@ def prepare(
         patience=patience,
         row_weights=row_weights,
         class_weights=class_weights,
-        callbacks=callbacks,
+        callbacks=watchers,
         progress=watcher(progress),
     )
 
@@ -180,13 +180,6 @@ def _split(
         )
     shuffled = stream(seed, "validation").permutation(rows)
     return np.sort(shuffled[n:]), np.sort(shuffled[:n])
-
-
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """The functions that are called with each epoch's record; TypeError if they are none."""
-    if callable(callbacks) or not all(callable(callback) for callback in callbacks):
-        raise wrong_type("callbacks", "a list of functions", callbacks)
-    return tuple(callbacks)
 
 
 def given_rows(

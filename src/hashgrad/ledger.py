@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from . import _core
@@ -68,6 +69,17 @@ def dense_reference(core: _core.Network, batch_size: int) -> dict[str, float]:
     backward = forward - first[0] * (first[1] + 1)
     total = core.dense_multiplications(batch_size)
     return {"forward": forward, "backward": backward, "update": total - forward - backward}
+
+
+def dense_by_layer(network: Network) -> list[float]:
+    """Multiplications per example of each layer of the same network run densely."""
+    reference = network._dense_reference()
+    update = reference["update"] / reference["forward"]  # of a weight
+    sizes = [network.n_inputs, *(layer.n for layer in network.layers)]
+    return [
+        n_out * (n_in + 1) * (1 + (number > 0) + update)
+        for number, (n_in, n_out) in enumerate(pairwise(sizes))
+    ]
 
 
 def by_phase(counts: Counts) -> dict[str, int]:
@@ -159,9 +171,11 @@ def report(network: Network) -> Report:
     counts, dense = network._counts(), network._dense_reference()
     summary = describe(counts, network.layers, dense)
     records = [record["layers"] for record in network.history if not record.get("partial")]
-    ways = network.arrangement()
+    ways, dense_layers = network.arrangement(), dense_by_layer(network)
     for number, (tables, way) in enumerate(zip(network._core.tables(), ways, strict=True)):
         layer = summary["layers"][number]
+        reference = dense_layers[number] * counts["examples"]
+        layer["multiplications_fraction"] = layer["multiplications"] / reference if reference else 0
         layer.update({**way, **describe_tables(tables)})
         if records:
             layer.update({key: records[-1][number].get(key) for key in ("recall", "gain")})

@@ -7,6 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# What `evaluate` and records call scores, what people call them, and how to write each.
+SCORES = {
+    "accuracy": ("accuracy", "{:.2%}"),
+    "precision_at_1": ("P@1", "{:.2%}"),
+    "precision_at_3": ("P@3", "{:.2%}"),
+    "precision_at_5": ("P@5", "{:.2%}"),
+    "r2": ("R²", "{:.4f}"),
+}
+
 
 def accuracy(y: ArrayLike, predicted: ArrayLike) -> float:
     """Share of rows whose predicted label is the true one.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, files, ledger, outputs, planning, specification, training
+from .callbacks.callback import Watcher
 from .defaults import check, default, resolve
 from .job import Job, prepare
 from .layers import Dense
@@ -155,7 +156,7 @@ class Network(Predicts):
         early_stopping: int = default("early_stopping"),
         class_weight: Any = None,
         sample_weight: Any = None,
-        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        callbacks: Sequence[Watcher] = (),
         progress: Any = False,
     ) -> Network:
         """Train until the network has seen `epochs` epochs since its birth.
@@ -180,7 +181,8 @@ class Network(Predicts):
                 and the best epoch's weights return; 0 is never.
             class_weight: None, `"balanced"`, a dict label -> weight, or one weight per output.
             sample_weight: n weights of the examples.
-            callbacks: functions called with each epoch's record; one that returns True stops.
+            callbacks: functions of an epoch's record, or `hashgrad.callbacks.Callback` objects,
+                told of every epoch; one that returns True ends the training.
             progress: True for a bar or lines on standard error, or a watcher of your own with the
                 methods of `hashgrad.progress.EpochProgress`.
 
@@ -368,10 +370,35 @@ class Network(Predicts):
         """What training has cost and how well the selection works: prints as tables.
 
         `to_dict()` gives the numbers: `examples`, `multiplications` by phase, the share of a dense
-        network's, and per layer the share kept, candidates, bucket loads, staleness, and the
-        recall of the last epoch's selection with its gain over random choice.
+        network's, in all and by layer, and per layer the share kept, candidates, bucket loads,
+        staleness, and the recall of the last epoch's selection with its gain over random choice.
         """
         return ledger.report(self)
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, X: Any = None) -> Any:
+        """Draw how it learned, and which of its neurons it uses.
+
+        That is the loss and the validation scores by epoch, the recall of the selection, each
+        layer's share of active neurons and of multiplications, the loads of hash buckets where
+        there are tables, and, for the rows given, how often each neuron is active. What there is
+        nothing of is left out.
+
+        Args:
+            path: where to save it, as `.png`, `.svg` or `.pdf`; None saves nothing.
+            X: rows for the use of neurons, as in `usage`; None leaves that out.
+
+        Returns:
+            A `matplotlib.figure.Figure`, of no window.
+
+        Raises:
+            ModuleNotFoundError: Matplotlib is not installed; the message says how to get it.
+            OSError: the file cannot be written.
+            RuntimeError: it was never trained.
+            ValueError: X as in `predict`, or a file of another kind.
+        """
+        from .pages import model_figures
+
+        return model_figures.plot(self, path, X)
 
     def __repr__(self) -> str:
         lines = [f"Network({self.n_inputs}, ["]

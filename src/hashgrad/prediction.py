@@ -128,6 +128,30 @@ class Predicts:
         outputs, scores = self._topk(self._checked(X), k, exact)
         return self._named(outputs), scores
 
+    def usage(self, X: Any, exact: bool = False) -> list[NDArray[np.float64]]:
+        """How often each neuron is active: a layer's neurons that nobody needs, or all do.
+
+        Args:
+            X: as in `predict`, at least one row.
+            exact: as in `predict`.
+
+        Returns:
+            For each layer (neurons,) shares of the rows: those in which a neuron was kept and, in
+            a ReLU layer, its output was above zero.
+
+        Raises:
+            ValueError: X has no rows; else as `predict`.
+
+        Example:
+            >>> from hashgrad import Dense, Network, WinnerTakeAll
+            >>> net = Network(2, [Dense(8, active=WinnerTakeAll(0.25)), Dense(3)])
+            >>> [shares.shape for shares in net.usage([[0.0, 1.0], [1.0, 0.0]])]
+            [(8,), (3,)]
+        """
+        inputs = self._checked(X)
+        times = self._core.usage(inputs.batch, exact, self._n_threads)
+        return [counts / inputs.n_rows for counts in times]
+
     def evaluate(self, X: Any, y: Any, exact: bool = False) -> dict[str, float]:
         """Scores on these rows.
 

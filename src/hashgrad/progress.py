@@ -13,18 +13,21 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from .metrics import SCORES
+
 __all__ = ["EpochProgress", "LiveProgress", "PlainProgress", "default_progress", "epoch_line"]
 
-# The quality measures an epoch's record may hold, best known first, and how to write each.
-_QUALITIES = (
-    ("accuracy", "accuracy", "{:.2%}"),
-    ("precision_at_1", "P@1", "{:.2%}"),
-    ("r2", "R²", "{:.4f}"),
-)
+# What a bar shows beside loss and selection, from so many columns of the terminal on.
+_EXTRAS = {"speed": 96, "left": 72}
 
 
 class EpochProgress(Protocol):
-    """What a training run tells its watcher; any object with these four methods will do."""
+    """What a training run tells its watcher; any object with these four methods will do.
+
+    One that has a method `selection(active_fraction, recall)` is told of the choice of neurons,
+    too, after each `update`: the share kept in this epoch so far, and a recall that is measured on
+    some rows every now and then. It does not change what is learned.
+    """
 
     def start(self, total_examples: int, epochs: int, first_epoch: int = 1) -> None:
         """Begin: `total_examples` are ahead, in epochs `first_epoch` to `epochs`."""
@@ -55,7 +58,7 @@ def epoch_line(record: Mapping[str, Any], epochs: int, examples_per_second: floa
     parts = [f"epoch {epoch:>{width}}/{epochs}"]
     if record.get("loss") is not None:
         parts.append(f"loss {record['loss']:.4f}")
-    for key, name, form in _QUALITIES:
+    for key, (name, form) in SCORES.items():
         if record.get(key) is not None:
             parts.append(f"{name} {form.format(record[key])}")
             break
@@ -147,14 +150,14 @@ class LiveProgress:
         self._clock = _Clock()
         self._epochs = epochs
         self._trend = None
+        extras = [name for name, width in _EXTRAS.items() if self._console.width >= width]
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[loss]}"),
             TextColumn("{task.fields[selection]}"),
-            TextColumn("{task.fields[speed]}"),
-            TextColumn("{task.fields[left]}"),
+            *(TextColumn(f"{{task.fields[{name}]}}") for name in extras),
             console=self._console,
             transient=True,
         )
@@ -180,23 +183,20 @@ class LiveProgress:
             fields["left"] = f"{minutes}:{rest:02d} left"
         self._bar.update(task.id, completed=done, **fields)
 
+    def selection(self, active_fraction: float, recall: float) -> None:
+        """See `EpochProgress`."""
+        if self._bar is not None:
+            words = f"active {active_fraction:.1%} recall {recall:.2f}"
+            self._bar.update(self._bar.tasks[0].id, selection=words)
+
     def epoch(self, record: Mapping[str, Any]) -> None:
         """See `EpochProgress.epoch`."""
         line = epoch_line(record, self._epochs, self._clock.end_epoch())
         self._console.print(line, markup=False, highlight=False)
         if self._bar is None:
             return
-        selection = []
-        if record.get("active_fraction") is not None:
-            selection.append(f"active {record['active_fraction']:.1%}")
-        if record.get("selection_recall") is not None:
-            selection.append(f"recall {record['selection_recall']:.2f}")
         upcoming = min(int(record.get("epoch", 0)) + 1, self._epochs)
-        self._bar.update(
-            self._bar.tasks[0].id,
-            description=f"epoch {upcoming}/{self._epochs}",
-            selection=" ".join(selection),
-        )
+        self._bar.update(self._bar.tasks[0].id, description=f"epoch {upcoming}/{self._epochs}")
 
     def stop(self) -> None:
         """See `EpochProgress.stop`."""

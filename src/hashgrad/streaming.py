@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import training
+from .callbacks.callback import Callback, Watcher, checked_callbacks
 from .checks import wrong_type
 from .data import Inputs
 from .defaults import check, default
-from .job import Piece, Progress, checked_callbacks, given_rows, watcher
+from .job import Piece, Progress, given_rows, watcher
 from .labels import Targets
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class StreamJob:
     epochs: int
     validation: tuple[Inputs, Targets] | None
     patience: int
-    callbacks: tuple[Callable[[dict[str, Any]], Any], ...]
+    callbacks: tuple[Callback, ...]
     progress: Progress
 
     @property
@@ -66,7 +67,7 @@ def fit_stream(
     epochs: int = default("epochs"),
     validation: tuple[Any, Any] | None = None,
     early_stopping: int = default("early_stopping"),
-    callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+    callbacks: Sequence[Watcher] = (),
     progress: Any = False,
 ) -> Network:
     r"""Train as `Network.fit` does, on a stream of rows that need not fit in memory.

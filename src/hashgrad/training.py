@@ -12,21 +12,23 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, ledger, planning
+from . import _core, history, planning
 from .calibration import machine
 from .defaults import check
-from .job import Job, Piece, Record, stream
+from .history import sample_rows
+from .job import Job, Piece, stream
 from .schedules import Constant
 from .selectors import LSH
 from .specification import core_schedule
 from .state import restore, snapshot
+from .watching import Watch, end_epoch
 
 if TYPE_CHECKING:
     from .network import Network
@@ -34,17 +36,6 @@ if TYPE_CHECKING:
 
 _CHUNK_SECONDS = 0.2
 _FIRST_CHUNK = 64  # examples
-_SAMPLE_ROWS = 512  # rows from which means and subspaces are estimated
-_RECALL_ROWS = 256  # rows on which the selection is compared with the exact one,
-_RECALL_PRODUCTS = 5 * 10**9  # of about so many multiplications at most
-
-
-def sample_rows(seed: int, rows: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The rows from which the hash functions learn their means and subspaces."""
-    if len(rows) <= _SAMPLE_ROWS:
-        return rows
-    picked = stream(seed, "sample").choice(len(rows), _SAMPLE_ROWS, replace=False, shuffle=False)
-    return np.ascontiguousarray(rows[np.sort(picked)])
 
 
 def plan(network: Network, batch: _core.Batch, sample: NDArray[np.uint32]) -> None:
@@ -88,21 +79,33 @@ def run(network: Network, job: Job | StreamJob) -> None:
     left = (job.epochs - state.epochs) * state.rows - state.position
     total = int(network._core.step) + left
     schedule = core_schedule(network.schedule, network.optimizer.rate, state.rows, total)
-    try:
-        job.progress.start(left, job.epochs, state.epochs + 1)
-        with _ctrl_c() as pressed:
-            complete = _run_epochs(network, job, schedule, pressed)
-    except KeyboardInterrupt:  # from a callback, or a second Ctrl-C
-        complete = False
-    finally:
-        job.progress.stop()
-    if complete:
-        _restore_best(network)
-    else:
-        network.interrupted = True
-        network._core.end_epoch(complete=False)
-        if state.position:
-            network.history.append(_record(network, None, {}))
+    with Watch(network, job) as watch:
+        try:
+            job.progress.start(left, job.epochs, state.epochs + 1)
+            with _ctrl_c() as pressed:
+                watch.begin()
+                complete = _run_epochs(network, job, schedule, watch, pressed)
+        except KeyboardInterrupt:  # from a callback, or a second Ctrl-C
+            complete = False
+        except FloatingPointError:
+            raise
+        except Exception:  # from a callback, or where the rows come from
+            _break_off(network)
+            raise
+        finally:
+            job.progress.stop()
+        if complete:
+            _restore_best(network)
+        else:
+            network.interrupted = True
+            _break_off(network)
+
+
+def _break_off(network: Network) -> None:
+    """Leave the epoch under way so that training can go on from here, in memory or from a file."""
+    network._core.end_epoch(complete=False)
+    if network._state.position:
+        network.history.append(history.record(network, None, {}))
 
 
 def one_pass(network: Network, job: Job) -> None:
@@ -129,6 +132,7 @@ def _run_epochs(
     network: Network,
     job: Job | StreamJob,
     schedule: _core.ScheduleSpec,
+    watch: Watch,
     pressed: Callable[[], bool],
 ) -> bool:
     """Whether training came to its own end; False after Ctrl-C."""
@@ -147,7 +151,7 @@ def _run_epochs(
                     if result.examples:
                         walked = result.examples - result.rested
                         loss = result.loss_sum / walked if walked else state.loss
-                        job.progress.update(result.examples, loss or 0.0)
+                        watch.chunk(piece, result.examples, loss or 0.0)
                     if pressed() and result.bad_row < 0:
                         return False
         if close_epoch(network, piece, schedule):
@@ -295,16 +299,13 @@ def close_epoch(network: Network, job: Job, schedule: _core.ScheduleSpec) -> boo
     network._core.end_epoch()
     state.seconds += time.perf_counter() - start
     scores = network._scores(*job.validation) if job.validation else {}
-    record = _record(network, job, scores, rate=schedule.at(int(network._core.step)))
+    record = history.record(network, job, scores, rate=schedule.at(int(network._core.step)))
     network.history.append(record)
     state.epochs += 1
     state.begin_epoch()
     state.epoch_counts = network._counts()
     stop = job.patience > 0 and _is_stale(network, next(iter(scores.values())), job.patience)
-    job.progress.epoch(record)
-    for callback in job.callbacks:
-        stop = callback(record) is True or stop
-    return stop
+    return end_epoch(network, job, record) or stop
 
 
 def _is_stale(network: Network, score: float, patience: int) -> bool:
@@ -322,43 +323,6 @@ def _restore_best(network: Network) -> None:
         restore(network, state.best)
         state.resting = None  # by what a later epoch knew
     state.forget_best()
-
-
-def _record(
-    network: Network,
-    job: Job | None,
-    scores: Mapping[str, float],
-    *,
-    rate: float | None = None,
-) -> Record:
-    """The history's record of the epoch under way; without a job, it is not done."""
-    state = network._state
-    counts = ledger.combine(network._counts(), state.epoch_counts, -1)
-    described = ledger.describe(counts, network.layers, network._dense_reference())
-    for layer, tables in zip(described["layers"], network._core.tables(), strict=True):
-        layer.update(ledger.describe_tables(tables))
-    record: Record = {
-        "epoch": state.epochs + 1,
-        "seconds": state.seconds,
-        "loss": state.loss,
-        "accuracy": None,
-        **scores,
-        "learning_rate": rate,
-        "examples": state.position,
-    }
-    if job is None:
-        record["partial"] = True
-    else:
-        affordable = max(1, _RECALL_PRODUCTS // network.n_parameters)
-        rows = sample_rows(network.seed, job.rows)[: min(_RECALL_ROWS, affordable)]
-        found = network._core.recall(job.inputs.batch, rows)
-        choosing = []
-        for layer, quality in zip(described["layers"], found, strict=True):
-            layer.update(recall=quality["recall"], gain=quality["gain"])
-            if layer["selector"] != "dense":
-                choosing.append(quality["recall"])
-        record["selection_recall"] = sum(choosing) / len(choosing) if choosing else 1.0
-    return {**record, **described}
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import typer
 
 from hashgrad import __version__
 
-from . import about, advise, bench, predict, reproduce, train
+from . import about, advise, bench, predict, report, reproduce, train
 
 __all__ = ["app", "main"]
 
@@ -44,6 +44,7 @@ for _command in (
     advise.advise,
     advise.sparsify,
     about.info,
+    report.report,
     bench.bench,
     reproduce.reproduce,
     about.doctor,

@@ -12,10 +12,11 @@ import numpy as np
 import hashgrad
 from hashgrad import datasets
 from hashgrad.datasets import Dataset, Weighting
+from hashgrad.datasets.weighting import IN_EXTRA
 
 from .reading import Reading, in_options
 
-WEIGHTING = "input_weighting"  # in a network's `extra`
+WEIGHTING = IN_EXTRA
 LOSSES = {"classification": "softmax", "multilabel": "logistic", "regression": "squared"}
 TASKS = {loss: task for task, loss in LOSSES.items()}
 

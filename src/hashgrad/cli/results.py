@@ -9,17 +9,10 @@ from typing import Any
 from hashgrad import LSH, Network, __version__, _core
 from hashgrad.datasets import Dataset
 from hashgrad.memory import in_words, peak_memory_bytes
+from hashgrad.metrics import SCORES
 
 from .loading import outcome
 from .source import StreamedData
-
-_QUALITIES = {
-    "accuracy": "accuracy {:.2%}",
-    "precision_at_1": "P@1 {:.2%}",
-    "precision_at_3": "P@3 {:.2%}",
-    "precision_at_5": "P@5 {:.2%}",
-    "r2": "R² {:.4f}",
-}
 
 
 def circumstances(network: Network, arguments: Sequence[str]) -> dict[str, Any]:
@@ -126,8 +119,8 @@ def shape(network: Network) -> str:
 def quality(scores: Mapping[str, Any]) -> str:
     """The scores in words; empty if there are none."""
     found = [
-        words.format(scores[key])
-        for key, words in _QUALITIES.items()
+        f"{name} {form.format(scores[key])}"
+        for key, (name, form) in SCORES.items()
         if scores.get(key) is not None
     ]
     return "  ".join(found)

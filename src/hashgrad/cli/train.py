@@ -10,6 +10,7 @@ import typer
 
 import hashgrad
 from hashgrad import Network, _core, fit_stream
+from hashgrad.callbacks import Callback
 from hashgrad.checks import one_of
 from hashgrad.datasets import Dataset, Weighting
 from hashgrad.datasets.weighting import WEIGHTINGS
@@ -27,6 +28,7 @@ from .reading import Reading
 from .results import shape, summary, training_result
 from .saving import save
 from .source import Source, StreamedData
+from .watchers import watchers
 
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
@@ -80,6 +82,23 @@ def train(
         typer.Option(
             help="Write the results as JSON; - is stdout. With --resume, seconds are null for the "
             "epochs up to resumed_from_epoch.",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="Write each epoch's numbers as a row (.csv), or its whole record as a line "
+            "(.jsonl); with --resume, go on with the file.",
+            metavar="FILE",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        str | None,
+        typer.Option(
+            help="Write each epoch's numbers for TensorBoard into this folder.",
+            metavar="DIR",
             rich_help_panel=FILES,
         ),
     ] = None,
@@ -202,6 +221,8 @@ def train(
         output = resume
         check_writable("--resume", output, data, test)
     check_writable("--json", json, data, test, resume, output)
+    check_writable("--log", log, data, test, resume, output, json)
+    callbacks = watchers(log, tensorboard)
     people = console(json, quiet)
     fitting = _fitting(params)
     n_threads = check("threads", threads, argument="--threads")
@@ -238,7 +259,7 @@ def train(
     resumed_from = None if resume is None else network.epochs
     examples_before = network.report().to_dict()["examples"]
     wall, processors = time.perf_counter(), time.process_time()
-    _fit(network, dataset, fitting, quiet)
+    _fit(network, dataset, fitting, callbacks, quiet)
     crowded = crowding(
         n_threads or _core.hardware_threads(),
         time.perf_counter() - wall,
@@ -353,15 +374,22 @@ def _notes(
 
 
 def _fit(
-    network: Network, data: Dataset | StreamedData, fitting: Mapping[str, Any], quiet: bool
+    network: Network,
+    data: Dataset | StreamedData,
+    fitting: Mapping[str, Any],
+    callbacks: list[Callback],
+    quiet: bool,
 ) -> None:
     validation = fitting.get("validation")
     if validation is None and data.x_test is not None:
         validation = (data.x_test, widened(network, data.y_test))
-    progress = False if quiet else default_progress()
+    watched: dict[str, Any] = {
+        "callbacks": callbacks,
+        "progress": False if quiet else default_progress(),
+    }
     if isinstance(data, StreamedData):
         epochs = fitting["epochs"]
-        fit_stream(network, data.stream, epochs=epochs, validation=validation, progress=progress)
+        fit_stream(network, data.stream, epochs=epochs, validation=validation, **watched)
         return
     network.fit(
         data.x_train,
@@ -370,5 +398,5 @@ def _fit(
         validation=validation,
         early_stopping=fitting.get("early_stopping", default("early_stopping")),
         class_weight=fitting.get("class_weight"),
-        progress=progress,
+        **watched,
     )

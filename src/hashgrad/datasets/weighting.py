@@ -12,6 +12,7 @@ from scipy import sparse
 from ..checks import Interval, one_of, shown
 
 WEIGHTINGS = ("tfidf", "log", "none")
+IN_EXTRA = "input_weighting"  # where the command line keeps it in a network's `extra`
 _COUNT = Interval(0, 2**53, integer=True)
 
 

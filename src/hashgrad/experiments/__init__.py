@@ -15,9 +15,10 @@ from typing import Any
 
 from hashgrad.checks import one_of
 
-from . import ablation, accuracy, asynchronous, cost, depth, report, scaling, stream
+from ..pages import document
+from ..pages.page import Claim, Page, Section
+from . import ablation, accuracy, asynchronous, cost, depth, scaling, stream
 from .lab import Lab, NotRunError, Say
-from .page import Claim, Page, Section
 from .parts import Part, command
 from .sizes import SIZES, Size
 
@@ -88,7 +89,7 @@ def reproduce(
         finally:
             lab.offline = True
             page = _page(lab, SIZES[size])
-            report.write(page, folder)
+            document.write(page, folder)
     return page
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..pages.page import Section, Table
 from .lab import Lab, Result
-from .page import Section, Table
 from .parts import (
     DEPTH,
     Part,

@@ -9,10 +9,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..pages.page import Figure, Line, Panel, Section, Table
 from .accuracy_claims import Cell, Cells, Choice, Found, claims
 from .lab import Lab, NotRunError
 from .methods import METHODS, NAMES, share_of
-from .page import Figure, Line, Panel, Section, Table
 from .parts import (
     Part,
     accuracy_words,

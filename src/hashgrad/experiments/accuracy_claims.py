@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..pages.page import Claim
 from .lab import Result
 from .methods import share_of
-from .page import Claim
 from .parts import command, mean, percent, points, recall_of, why_missing
 from .sizes import Size
 

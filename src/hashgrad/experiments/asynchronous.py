@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from hashgrad import _core
 
+from ..pages.page import Claim, Figure, Line, Panel, Section, Table
 from .lab import Lab, Result
 from .methods import share_of
-from .page import Claim, Figure, Line, Panel, Section, Table
 from .parts import DEPTH, Part, accuracy_words, command, mean, points, spread, study_run, study_set
 from .sizes import Size
 

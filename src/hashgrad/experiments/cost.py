@@ -17,10 +17,10 @@ from typing import Any
 from hashgrad import floors
 from hashgrad.ledger import PHASES
 
+from ..pages.page import Claim, Section, Table
 from . import runs
 from .lab import Lab, Result
 from .methods import share_of
-from .page import Claim, Section, Table
 from .parts import DEPTH, Part, command, percent, study_set
 from .runs import Run
 from .sizes import Size

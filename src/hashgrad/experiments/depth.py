@@ -5,9 +5,9 @@ Source: the objection of arXiv 2306.09293, that it does not scale to many layers
 
 from __future__ import annotations
 
+from ..pages.page import Claim, Figure, Line, Panel, Section, Table
 from .lab import Lab, Result
 from .methods import share_of
-from .page import Claim, Figure, Line, Panel, Section, Table
 from .parts import Part, accuracy_words, command, percent, points, study_run, study_set
 from .sizes import Size
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from hashgrad import datasets
 
+from ..pages.page import Claim, Section
 from .lab import Result
-from .page import Claim, Section
 from .runs import GENERATED, Run
 from .sizes import Size
 

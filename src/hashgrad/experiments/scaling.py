@@ -20,10 +20,10 @@ from hashgrad import Network, _core
 from hashgrad.data import as_inputs
 from hashgrad.labels import as_targets
 
+from ..pages.page import Claim, Figure, Line, Panel, Section, Table
 from . import runs
 from .lab import Lab, Result
 from .methods import share_of
-from .page import Claim, Figure, Line, Panel, Section, Table
 from .parts import DEPTH, Part, command, percent, study_set
 from .runs import Run
 from .sizes import Size

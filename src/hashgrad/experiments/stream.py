@@ -13,9 +13,9 @@ import time
 from hashgrad import SGD, Dense, Network, datasets
 from hashgrad.memory import peak_memory_bytes
 
+from ..pages.page import Claim, Section, Table
 from .lab import Lab, Result
 from .methods import selector
-from .page import Claim, Section, Table
 from .parts import DEPTH, Part, command, percent, why_missing
 from .sizes import Size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hashgrad.experiments.page import Claim, Figure, Line, Page, Panel, Section, Table
+from hashgrad.pages.page import Claim, Figure, Line, Page, Panel, Section, Table
 
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 SETS = ("MNIST", "Fashion-MNIST", "Convex", "Rectangles-image")

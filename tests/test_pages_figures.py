@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from experiments_help import HARD, accuracy_section, depth_section, example_page, hard_page
-from hashgrad.experiments import figures
-from hashgrad.experiments.page import Figure, Line, Panel
+from hashgrad.pages import figures
+from hashgrad.pages.look import Look, key, looks
+from hashgrad.pages.page import Figure, Line, Panel
+from pages_help import HARD, accuracy_section, depth_section, example_page, hard_page
 
 METHODS = ["NN", "VD", "AD", "WTA", "LSH"]
 
@@ -25,7 +26,7 @@ def line(name: str, *xs: float, spread: float = 0.0) -> Line:
 
 
 def drawn(figure: Figure) -> list[str]:
-    return figures.panels(figure, figures.looks([figure]))
+    return figures.panels(figure, looks([figure]))
 
 
 def texts(svg: str) -> list[str]:
@@ -35,7 +36,7 @@ def texts(svg: str) -> list[str]:
 
 def test_the_same_figure_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     figure = accuracy_section().figures[0]
-    seen = figures.looks([figure])
+    seen = looks([figure])
     one = figures.files(figure, seen)
     panels = figures.panels(figure, seen)
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 20)
@@ -48,14 +49,14 @@ def test_the_same_figure_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -
 
 def test_another_figure_gives_other_bytes() -> None:
     one, other = simple(Panel("p", (line("LSH", 1, 2),))), simple(Panel("p", (line("LSH", 1, 3),)))
-    seen = figures.looks([one])
+    seen = looks([one])
     for name, data in figures.files(one, seen).items():
         assert figures.files(other, seen)[name] != data
 
 
 def test_files_are_an_svg_and_a_png_without_a_date() -> None:
     figure = depth_section().figures[0]
-    made = figures.files(figure, figures.looks([figure]))
+    made = figures.files(figure, looks([figure]))
     assert list(made) == ["depth.svg", "depth.png"]
     assert made["depth.png"].startswith(b"\x89PNG")
     text = made["depth.svg"].decode()
@@ -66,16 +67,16 @@ def test_files_are_an_svg_and_a_png_without_a_date() -> None:
 
 
 def test_methods_look_the_same_in_every_figure() -> None:
-    first = figures.looks([simple(Panel("", (line("LSH", 1, 2), line("NN", 1, 2))))])
-    assert {name: figures.looks([])[name] for name in METHODS} == {n: first[n] for n in METHODS}
+    first = looks([simple(Panel("", (line("LSH", 1, 2), line("NN", 1, 2))))])
+    assert {name: looks([])[name] for name in METHODS} == {n: first[n] for n in METHODS}
     page = example_page()
-    seen = figures.looks(page.figures())
+    seen = looks(page.figures())
     assert {name: seen[name] for name in METHODS} == {name: first[name] for name in METHODS}
 
 
 def test_no_two_names_look_the_same() -> None:
     figure = simple(Panel("", tuple(line(f"line {n}", 1, 2) for n in range(30))))
-    seen = figures.looks([figure])
+    seen = looks([figure])
     assert len(seen) == 35
     assert len(set(seen.values())) == 35
     assert all(look.place >= len(METHODS) for name, look in seen.items() if name not in METHODS)
@@ -84,17 +85,17 @@ def test_no_two_names_look_the_same() -> None:
 def test_a_name_looks_the_same_everywhere_and_no_other_beside_it_does() -> None:
     first = simple(Panel("", (line("one", 1, 2), line("LSH", 1, 2))))
     second = simple(Panel("", (line("two", 1, 2), line("three", 1, 2))))
-    apart = figures.looks([first, second])
-    assert apart["one"] == apart["two"] == figures.looks([first])["one"]
+    apart = looks([first, second])
+    assert apart["one"] == apart["two"] == looks([first])["one"]
     both = simple(Panel("", (line("two", 1, 2), line("one", 1, 2))))
-    seen = figures.looks([first, second, both])
+    seen = looks([first, second, both])
     assert seen["one"] == apart["one"]
     assert seen["two"] not in (seen["one"], seen["three"])
 
 
 def test_names_without_points_take_no_look() -> None:
     figure = simple(Panel("", (Line("nothing", ()), line("something", 1, 2))))
-    assert list(figures.looks([figure])) == [*METHODS, "something"]
+    assert list(looks([figure])) == [*METHODS, "something"]
     assert figure.line_names() == ["something"]
 
 
@@ -113,7 +114,7 @@ def test_every_panel_is_an_element_of_its_own() -> None:
 
 def test_ids_do_not_collide_and_links_lead_somewhere() -> None:
     page = example_page()
-    seen = figures.looks(page.figures())
+    seen = looks(page.figures())
     together = "".join(svg for figure in page.figures() for svg in figures.panels(figure, seen))
     ids = re.findall(r'\bid="([^"]*)"', together)
     assert len(set(ids)) == len(ids) > 100
@@ -124,7 +125,7 @@ def test_ids_do_not_collide_and_links_lead_somewhere() -> None:
 
 def test_panels_have_the_colours_of_the_page_and_nothing_from_elsewhere() -> None:
     for figure in example_page().figures():
-        for svg in figures.panels(figure, figures.looks(example_page().figures())):
+        for svg in figures.panels(figure, looks(example_page().figures())):
             assert "var(--muted)" in svg or svg.startswith("<p")
             assert not re.search(r"#[0-9a-f]{6}\b", svg)
             assert "http" not in svg
@@ -146,13 +147,13 @@ def test_spreads_have_bars_where_there_are_any() -> None:
 def test_a_panel_without_points_says_so() -> None:
     figure = simple(Panel("empty", (Line("LSH", ()),)), Panel("full", (line("LSH", 1, 2),)))
     assert drawn(figure)[0] == '<p class="nothing">No results</p>'
-    svg = figures.files(figure, figures.looks([figure]))["simple.svg"].decode()
+    svg = figures.files(figure, looks([figure]))["simple.svg"].decode()
     assert texts(svg).count("no results") == 1
 
 
 def test_a_figure_without_panels_can_be_drawn() -> None:
     assert drawn(simple()) == []
-    assert len(figures.files(simple(), figures.looks([]))) == 2
+    assert len(figures.files(simple(), looks([]))) == 2
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 13])
@@ -160,7 +161,7 @@ def test_there_are_four_columns_at_most_and_no_row_is_empty(n: int) -> None:
     columns = figures.columns(n)
     assert 1 <= columns <= min(n, 4)
     figure = simple(*(Panel(f"panel {i}", (line("LSH", 1, 2),)) for i in range(n)))
-    svg = figures.files(figure, figures.looks([figure]))["simple.svg"].decode()
+    svg = figures.files(figure, looks([figure]))["simple.svg"].decode()
     said = texts(svg)
     assert [said.count(f"panel {i}") for i in range(n)] == [1] * n
     assert said.count("LSH") == 1
@@ -185,7 +186,7 @@ def test_a_logarithmic_axis_of_few_places_is_labelled_there() -> None:
 
 def test_text_is_text_whatever_is_in_it() -> None:
     figure = hard_page().figures()[0]
-    seen = figures.looks([figure])
+    seen = looks([figure])
     svg = figures.files(figure, seen)["hard.svg"].decode()
     assert HARD in " ".join(texts(svg))
     panel = figures.panels(figure, seen)[0]
@@ -201,7 +202,7 @@ def test_text_that_looks_like_an_attribute_stays() -> None:
 
 
 def test_a_key_shows_colour_marker_and_dashes() -> None:
-    solid, dashed = (figures.key(figures.Look(4, "o"), dashes) for dashes in (False, True))
+    solid, dashed = (key(Look(4, "o"), dashes) for dashes in (False, True))
     assert "var(--line-4)" in solid
     assert "<polygon" in solid
     assert "dasharray" in dashed
@@ -214,11 +215,11 @@ def test_without_matplotlib_there_is_an_error_that_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     figure = simple(Panel("", (line("LSH", 1, 2),)))
-    seen = figures.looks([figure])
+    seen = looks([figure])
     for draw in (
         lambda: figures.files(figure, seen),
         lambda: figures.panels(figure, seen),
-        lambda: figures.key(seen["LSH"]),
+        lambda: key(seen["LSH"]),
     ):
         with pytest.raises(ModuleNotFoundError, match=r"pip install 'hashgrad\[report\]'"):
             draw()

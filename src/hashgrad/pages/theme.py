@@ -37,6 +37,8 @@ code{font:13px/1.5 ui-monospace,monospace;background:var(--code);border-radius:4
 padding:2px 5px;-webkit-box-decoration-break:clone;box-decoration-break:clone;
 overflow-wrap:anywhere}
 code span{white-space:nowrap}
+pre{overflow-x:auto}
+pre code{background:none;padding:0;overflow-wrap:normal}
 .ledger{width:100%;background:var(--card);border:1px solid var(--rule);border-radius:8px;
 border-collapse:separate;border-spacing:0}
 .ledger th,.ledger td{padding:11px 14px;border-bottom:1px solid var(--grid)}

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from experiments_help import HARD, example_page, hard_page
-from hashgrad.experiments import report
-from hashgrad.experiments.page import Claim, Page, Section, Table
+from hashgrad.pages import document
+from hashgrad.pages.page import Claim, Page, Section, Table
+from pages_help import HARD, example_page, hard_page
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -51,13 +51,13 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def page() -> str:
     """The page, without the care for where its lines break."""
-    return report.html(example_page()).replace("\u00a0", " ")
+    return document.html(example_page()).replace("\u00a0", " ")
 
 
 def with_table(*rows: tuple[Any, ...]) -> str:
     columns = tuple(f"column {n}" for n in range(len(rows[0])))
     table = Table("a table", "", columns, rows)
-    return report.html(Page("page", (), (), (Section("one", "One", "", (), (table,)),)))
+    return document.html(Page("page", (), (), (Section("one", "One", "", (), (table,)),)))
 
 
 def cells(text: str) -> list[tuple[str, str]]:
@@ -67,7 +67,7 @@ def cells(text: str) -> list[tuple[str, str]]:
 
 def test_a_page_and_its_figures_are_written(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
-    written = report.write(example_page(), folder)
+    written = document.write(example_page(), folder)
     names = [figure.name for figure in example_page().figures()]
     assert written == [
         folder / "report.html",
@@ -75,19 +75,19 @@ def test_a_page_and_its_figures_are_written(tmp_path: Path) -> None:
     ]
     there = sorted(path for path in folder.rglob("*") if path.is_file())
     assert there == sorted(written)
-    assert written[0].read_text(encoding="utf-8") == report.html(example_page())
+    assert written[0].read_text(encoding="utf-8") == document.html(example_page())
 
 
 def test_the_same_page_gives_the_same_bytes_and_replaces_what_was_there(tmp_path: Path) -> None:
-    first = {path: path.read_bytes() for path in report.write(example_page(), tmp_path)}
+    first = {path: path.read_bytes() for path in document.write(example_page(), tmp_path)}
     for path in first:
         path.write_text("old")
-    assert {p: p.read_bytes() for p in report.write(example_page(), tmp_path)} == first
+    assert {p: p.read_bytes() for p in document.write(example_page(), tmp_path)} == first
 
 
 def test_a_page_without_figures_needs_no_folder_for_them(tmp_path: Path) -> None:
     page = Page("empty", (), (), (Section("none", "None", "", missing="there is nothing"),))
-    assert report.write(page, tmp_path) == [tmp_path / "report.html"]
+    assert document.write(page, tmp_path) == [tmp_path / "report.html"]
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
@@ -145,28 +145,28 @@ def test_the_ledger_says_in_words_what_held(page: str) -> None:
 
 def test_commands_break_between_words_only_but_long_words_anywhere() -> None:
     command = f"hashgrad reproduce --quick --out {'folder/' * 5}"
-    page = report.html(Page("", (), (Claim("a", "b", "c", True, command),), ()))
+    page = document.html(Page("", (), (Claim("a", "b", "c", True, command),), ()))
     assert re.findall(r"<span>([^<]*)</span>", page) == command.split()[:-1]
     assert f" {command.split()[-1]}</code>" in page
     assert command in Reader(page).text
 
 
 def test_numbers_keep_their_signs_beside_them() -> None:
-    page = report.html(Page("", (), (Claim("5 % of 2 × 10", "1 %", "a % b", True, ""),), ()))
+    page = document.html(Page("", (), (Claim("5 % of 2 × 10", "1 %", "a % b", True, ""),), ()))
     assert "5\u00a0% of 2\u00a0×\u00a010" in page
     assert "1\u00a0%<" in page
     assert "a % b" in page
 
 
 def test_one_claim_is_told_as_one() -> None:
-    page = report.html(Page("", (), (Claim("a", "b", "", None, ""),), ()))
+    page = document.html(Page("", (), (Claim("a", "b", "", None, ""),), ()))
     assert "Of 1 claim: 1 stayed open." in page
     assert "<code>" not in page
     assert ">–</td>" in page
 
 
 def test_a_page_without_claims_has_no_ledger() -> None:
-    page = report.html(Page("", (), (), (Section("a", "A", ""),)))
+    page = document.html(Page("", (), (), (Section("a", "A", ""),)))
     assert 'class="ledger"' not in page
     assert "#claims" not in page
 
@@ -260,11 +260,11 @@ def test_a_column_without_any_value_is_no_column_of_numbers() -> None:
     ],
 )
 def test_numbers_of_a_column_have_the_same_decimals(column: list[float], shown: list[str]) -> None:
-    assert report.column_text(column) == shown
+    assert document.column_text(column) == shown
 
 
 def test_everything_is_escaped() -> None:
-    text = report.html(hard_page())
+    text = document.html(hard_page())
     read = Reader(text)
     assert len(read.all("script")) == 1
     assert not read.all("b")
@@ -276,5 +276,5 @@ def test_everything_is_escaped() -> None:
 def test_where_it_cannot_be_written_nothing_changes(tmp_path: Path) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(OSError, match=r"report\.html"):
-        report.write(Page("", (), (), ()), tmp_path)
+        document.write(Page("", (), (), ()), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

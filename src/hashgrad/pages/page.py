@@ -133,6 +133,7 @@ class Figure(Record):
         x_ticks: where horizontal axes have ticks; None leaves the choice to the drawing.
         y_percent: whether `y` are shares, to be shown in per cent.
         x_percent: the same of `x`, and of `x_ticks`.
+        bars: whether points are bars from 0 up, those of several lines side by side.
 
     Raises:
         ValueError: the name is none, or a logarithmic axis has an `x` of 0 or less.
@@ -148,6 +149,7 @@ class Figure(Record):
     x_ticks: tuple[float, ...] | None = None
     y_percent: bool = False
     x_percent: bool = False
+    bars: bool = False
 
     def __post_init__(self) -> None:
         _check_name("name", self.name)
@@ -198,7 +200,7 @@ class Table(Record):
 
 @dataclass(frozen=True)
 class Section(Record):
-    """An experiment on the page.
+    """A part of the page, such as an experiment.
 
     Args:
         name: what links call it; the same rule as for figures.
@@ -207,6 +209,7 @@ class Section(Record):
         figures: its figures.
         tables: its tables.
         missing: why a part of it, or all, has no results; empty if nothing is missing.
+        code: lines of a program, to be copied.
 
     Raises:
         ValueError: the name is none.
@@ -218,6 +221,7 @@ class Section(Record):
     figures: tuple[Figure, ...] = field(default=(), metadata={"part": Figure})
     tables: tuple[Table, ...] = field(default=(), metadata={"part": Table})
     missing: str = ""
+    code: str = ""
 
     def __post_init__(self) -> None:
         _check_name("name", self.name)
@@ -231,7 +235,7 @@ class Page(Record):
         title: its heading.
         about: labels and values: when, where and how the results came to be.
         claims: the ledger.
-        sections: the experiments, in order.
+        sections: its parts, in order.
 
     Raises:
         ValueError: two sections, or two figures, have one name.

@@ -11,6 +11,7 @@ from pathlib import Path
 from hashgrad.atomic import write_atomically
 
 from . import figures
+from .look import PALETTE, Look, key, looks
 from .page import Cell, Claim, Figure, Page, Section, Table
 from .theme import SCRIPT, STYLE
 
@@ -30,7 +31,7 @@ _LONGEST_FACT = 150  # letters of a fact that shares its line with others
 _LONGEST_WORD = 24  # letters that a phone shows in a line
 _LONGEST_LINE = 40  # letters of a cell that are kept in one line
 
-Looks = Mapping[str, figures.Look]
+Looks = Mapping[str, Look]
 
 
 def write(page: Page, folder: Path) -> list[Path]:
@@ -56,7 +57,7 @@ def write(page: Page, folder: Path) -> list[Path]:
         ...     [path.name for path in write(Page("Results", (), (), ()), Path(place))]
         ['report.html']
     """
-    seen = figures.looks(page.figures())
+    seen = looks(page.figures())
     pictures = folder / "figures"
     (pictures if page.figures() else folder).mkdir(parents=True, exist_ok=True)
     written = []
@@ -75,7 +76,7 @@ def html(page: Page) -> str:
     Raises:
         ModuleNotFoundError: there are figures, but no Matplotlib; the message says how to get it.
     """
-    seen = figures.looks(page.figures())
+    seen = looks(page.figures())
     title = escape(page.title)
     lines = [
         "<!DOCTYPE html>",
@@ -110,7 +111,7 @@ def html(page: Page) -> str:
 def _colours() -> str:
     """The lines' colours as variables, for light and for dark."""
     light, dark = (
-        "".join(f"--line-{place}:{pair[theme]};" for place, pair in enumerate(figures.PALETTE))
+        "".join(f"--line-{place}:{pair[theme]};" for place, pair in enumerate(PALETTE))
         for theme in (0, 1)
     )
     return f"\n:root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
@@ -197,9 +198,16 @@ def _section(section: Section, seen: Looks) -> list[str]:
         f'<h2 id="{place}-title">{_prose(section.title)}</h2>',
         *_paragraph(section.sentence, "lead"),
         *_paragraph(section.missing, "missing"),
+        *_program(section.code),
         *(['<div class="blocks">', *blocks, "</div>"] if blocks else []),
         "</section>",
     ]
+
+
+def _program(code: str) -> list[str]:
+    """Lines of a program, as they are, in a block that scrolls."""
+    head = '<pre class="block scroll" tabindex="0" role="region" aria-label="Program">'
+    return [f"{head}<code>{escape(code)}</code></pre>"] if code else []
 
 
 def _half(small: bool) -> str:
@@ -229,7 +237,7 @@ def _command(text: str) -> str:
 def _figure(figure: Figure, seen: Looks) -> list[str]:
     """A figure, its sentence before it, and its numbers after it."""
     keys = [
-        f"<li>{figures.key(seen[name], figures.is_dashed(figure, name))}{escape(name)}</li>"
+        f"<li>{key(seen[name], figures.is_dashed(figure, name), figure.bars)}{escape(name)}</li>"
         for name in figure.line_names()
     ]
     drawn = zip(figure.panels, figures.panels(figure, seen), strict=True)
@@ -305,9 +313,9 @@ def _cell(cell: Cell, text: str, numbers: bool) -> str:
     if _is_missing(cell):
         return f"<td data-missing{' data-numbers' if numbers else ''}>{EMPTY}</td>"
     read = read_number(cell) if numbers else None
-    key = f' data-numbers data-sort="{read[0]!r}"' if read else ""
+    sort = f' data-numbers data-sort="{read[0]!r}"' if read else ""
     long = ' class="long"' if len(text) > _LONGEST_LINE and not read else ""
-    return f"<td{key}{long}>{escape(text)}</td>"
+    return f"<td{sort}{long}>{escape(text)}</td>"
 
 
 def _is_missing(cell: Cell) -> bool:

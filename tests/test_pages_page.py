@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from experiments_help import example_page, hard_page
-from hashgrad.experiments.page import Claim, Figure, Line, Page, Panel, Section, Table
+from hashgrad.pages.page import Claim, Figure, Line, Page, Panel, Section, Table
+from pages_help import example_page, hard_page
 
 
 @pytest.mark.parametrize("page", [example_page(), hard_page(), Page("empty", (), (), ())])

@@ -11,35 +11,18 @@ import io
 import itertools
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from .look import PALETTE, Look, need_matplotlib
 from .page import Figure, Line, Panel
 
 # Ink on white in files; on the page, variables of its theme.
 INK, MUTED, GRID, PAPER = "#1f2328", "#57606a", "#e4e6e9", "#ffffff"
 INKS = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--grid)", PAPER: "var(--card)"}
 
-# On white, and on a dark page. The first five are the paper's methods, in the colours of Okabe and
-# Ito; no two neighbours are confused with any of the common kinds of colour blindness.
-PALETTE = (
-    ("#33383f", "#d5d9de"),
-    ("#0072b2", "#5cb3ee"),
-    ("#009e73", "#34c79c"),
-    ("#c4699a", "#e3a0c6"),
-    ("#d55e00", "#f58a42"),
-    ("#3b8fc4", "#8ccdf2"),
-    ("#b07700", "#e6b34a"),
-    ("#882255", "#d177a6"),
-    ("#4b3fa0", "#a59bf0"),
-    ("#6f7d1f", "#b5c25a"),
-    ("#6b7280", "#a3abb8"),
-)
-METHODS = {"NN": "s", "VD": "^", "AD": "D", "WTA": "v", "LSH": "o"}
-_OTHER_MARKERS = ("o", "s", "^", "D", "P", "v")
 _MARKER_SIZES = {"o": 5.0, "s": 4.8, "D": 4.6, "^": 5.8, "v": 5.8, "P": 6.2}  # points
 
 _LARGE, _SMALL = (3.3, 2.1), (2.05, 1.6)  # inches between the axes
@@ -53,49 +36,12 @@ _FONT = "'DejaVu Sans'"  # Matplotlib's own, whose measures it takes
 _MOST_COLUMNS = 4
 _MOST_MARKERS = 12
 _MOST_TICKS = 8
-
-
-@dataclass(frozen=True)
-class Look:
-    """How the lines of one name look: colours by their place in `PALETTE`, and the marker."""
-
-    place: int
-    marker: str
-
-    @property
-    def colour(self) -> str:
-        """The colour on white."""
-        return PALETTE[self.place][0]
-
-
-def looks(figures: Iterable[Figure]) -> dict[str, Look]:
-    """A look for every name of a line in these figures.
-
-    The paper's methods have looks of their own. Each other name gets the first of the remaining
-    ones that no name beside it, in any figure, has.
-
-    >>> looks([])["LSH"]
-    Look(place=4, marker='o')
-    """
-    found = {name: Look(place, mark) for place, (name, mark) in enumerate(METHODS.items())}
-    beside: dict[str, set[str]] = {}
-    for names in (figure.line_names() for figure in figures):
-        for name in names:
-            beside.setdefault(name, set()).update(names)
-    for name, others in beside.items():
-        if name not in found:
-            taken = {found[other] for other in others if other in found}
-            found[name] = next(look for look in _other_looks() if look not in taken)
-    return found
-
-
-def _other_looks() -> Iterator[Look]:
-    """Every colour that is no method's with a marker, then every one with another, and so on."""
-    places = range(len(METHODS), len(PALETTE))
-    for number in itertools.count():
-        turn, place = divmod(number, len(places))
-        mark = _OTHER_MARKERS[(place + turn) % len(_OTHER_MARKERS)]
-        yield Look(places[place], mark)
+# What Matplotlib writes into files of a kind unless it is told not to: clocks and versions.
+_METADATA = {
+    "svg": ("Date", "Creator"),
+    "png": ("Software",),
+    "pdf": ("CreationDate", "Creator", "Producer"),
+}
 
 
 def columns(panels: int) -> int:
@@ -126,10 +72,10 @@ def files(figure: Figure, seen: Mapping[str, Look]) -> dict[str, bytes]:
     with _settings(figure.name):
         drawn = _whole(figure, seen)
         return {
-            f"{figure.name}.svg": _saved(drawn, "svg", {"Date": None, "Creator": None}).replace(
+            f"{figure.name}.svg": _saved(drawn, "svg").replace(
                 _FONT.encode(), f"{_FONT}, sans-serif".encode()
             ),
-            f"{figure.name}.png": _saved(drawn, "png", {"Software": None}),
+            f"{figure.name}.png": _saved(drawn, "png"),
         }
 
 
@@ -150,46 +96,15 @@ def panels(figure: Figure, seen: Mapping[str, Look]) -> list[str]:
         prefix = f"figure-{figure.name}-{number}"
         with _settings(prefix):
             drawn = _alone(figure, panel, seen)
-            text = _saved(drawn, "svg", {"Date": None, "Creator": None}).decode()
+            text = _saved(drawn, "svg").decode()
         found.append(_inlined(text, prefix, _in_words(figure, panel)))
     return found
-
-
-def key(look: Look, dashed: bool = False) -> str:
-    """A short piece of a line with its marker, as an SVG element for a legend.
-
-    Raises:
-        ModuleNotFoundError: Matplotlib is not installed; the message says how to get it.
-    """
-    _need_matplotlib()
-    from matplotlib.markers import MarkerStyle
-    from matplotlib.transforms import Affine2D
-
-    mark = MarkerStyle(look.marker)
-    shape = mark.get_path().transformed(mark.get_transform() + Affine2D().scale(8, -8))
-    outline: Any = shape.to_polygons()[0]
-    corners = " ".join(f"{15 + x:.2f},{7 + y:.2f}" for x, y in outline)
-    dashes = ' stroke-dasharray="5 3"' if dashed else ""
-    return (
-        f'<svg class="key" viewBox="0 0 30 14" aria-hidden="true" style="color:'
-        f'var(--line-{look.place})"><path d="M1 7H29" stroke="currentColor" stroke-width="1.8"'
-        f'{dashes}/><polygon points="{corners}" fill="currentColor"/></svg>'
-    )
-
-
-def _need_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "figures need Matplotlib: pip install 'hashgrad[report]'"
-        ) from None
 
 
 @contextmanager
 def _settings(salt: str) -> Iterator[None]:
     """Matplotlib's own defaults, whatever the user's are, and ours."""
-    _need_matplotlib()
+    need_matplotlib()
     from matplotlib import style
 
     ours = {
@@ -203,9 +118,9 @@ def _settings(salt: str) -> Iterator[None]:
         yield
 
 
-def _saved(drawn: Any, kind: str, metadata: dict[str, None]) -> bytes:
+def _saved(drawn: Any, kind: str) -> bytes:
     file = io.BytesIO()
-    drawn.savefig(file, format=kind, dpi=200, metadata=metadata)
+    drawn.savefig(file, format=kind, dpi=200, metadata=dict.fromkeys(_METADATA[kind]))
     return file.getvalue()
 
 
@@ -268,13 +183,61 @@ def _whole(figure: Figure, seen: Mapping[str, Look]) -> Any:
         if number + across >= len(figure.panels):
             axes.set_xlabel(x_label)
     if names:
-        handles = [_handle(seen[name], is_dashed(figure, name)) for name in names]
         canvas.legend(
-            handles, names, ncols=in_a_row, loc="upper left", frameon=False, borderpad=0,
+            _handles(figure, seen), names, ncols=in_a_row, loc="upper left", frameon=False,
             bbox_to_anchor=(left_room / total, 1 - (0.2 + (_LINE + 0.03) * len(heading)) / tall),
-            borderaxespad=0, handlelength=2.4, columnspacing=1.8, labelspacing=0.4,
+            borderpad=0, borderaxespad=0, handlelength=2.4, columnspacing=1.8, labelspacing=0.4,
         )  # fmt: skip
     return canvas
+
+
+def sheet(drawn: Sequence[Figure], seen: Mapping[str, Look]) -> Any:
+    """Several figures on one Matplotlib figure, in rows of two, each with its title and legend.
+
+    Args:
+        drawn: figures of one panel each.
+        seen: the look of each of their lines, from `looks`.
+
+    Raises:
+        ModuleNotFoundError: Matplotlib is not installed; the message says how to get it.
+    """
+    with _settings("sheet"):
+        from matplotlib.figure import Figure as Canvas
+
+        width, height = _LARGE
+        across, down = min(2, len(drawn)), -(-len(drawn) // 2)
+        most = max((len(figure.line_names()) for figure in drawn), default=0)
+        above = 0.35 + 0.2 * -(-most // _MOST_COLUMNS)
+        left, below = _LEFT + 2 * _LINE, _BOTTOM + 2 * _LINE
+        step_x, step_y = left + width + _RIGHT, above + height + below
+        canvas = Canvas(figsize=(across * step_x + 0.1, down * step_y), facecolor=PAPER)
+        for number, figure in enumerate(drawn):
+            row, column = divmod(number, 2)
+            bottom = (down - 1 - row) * step_y + below
+            at = (column * step_x + left) / (across * step_x + 0.1), bottom / (down * step_y)
+            size = width / (across * step_x + 0.1), height / (down * step_y)
+            axes = canvas.add_axes((*at, *size))
+            _draw(axes, figure, figure.panels[0], seen)
+            x_label, y_label, *_ = _axis_labels(figure, width, height)
+            axes.set_xlabel(x_label)
+            axes.set_ylabel(y_label)
+            names = figure.line_names()
+            lines = -(-len(names) // _MOST_COLUMNS) if len(names) > 1 else 0  # of the legend
+            axes.set_title(figure.title, loc="left", size=_TITLE, weight="bold",
+                           pad=6 + 14 * lines)  # fmt: skip
+            if lines:
+                axes.legend(
+                    _handles(figure, seen), names, ncols=_MOST_COLUMNS, loc="lower left",
+                    bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2, handlelength=1.6,
+                    columnspacing=1.2, borderpad=0, fontsize=_TEXT - 1,
+                )  # fmt: skip
+    return canvas
+
+
+def sheet_file(drawn: Any, kind: str) -> bytes:
+    """A sheet as the bytes of a file, `"png"`, `"svg"` or `"pdf"`."""
+    with _settings("sheet"):
+        return _saved(drawn, kind)
 
 
 def is_dashed(figure: Figure, name: str) -> bool:
@@ -283,10 +246,15 @@ def is_dashed(figure: Figure, name: str) -> bool:
     return next(line.dashed for line in lines if line.name == name)
 
 
-def _handle(look: Look, dashed: bool) -> Any:
+def _handles(figure: Figure, seen: Mapping[str, Look]) -> list[Any]:
+    """What stands beside the names of a figure's lines in its legend."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
-    return Line2D([], [], **_strokes(look, dashed))
+    names = figure.line_names()
+    if figure.bars:
+        return [Patch(color=seen[name].colour) for name in names]
+    return [Line2D([], [], **_strokes(seen[name], is_dashed(figure, name))) for name in names]
 
 
 def _strokes(look: Look, dashed: bool) -> dict[str, Any]:
@@ -308,10 +276,13 @@ def _draw(axes: Any, figure: Figure, panel: Panel, seen: Mapping[str, Look]) -> 
         axes.text(0.5, 0.5, "no results", transform=axes.transAxes, ha="center", va="center",
                   color=MUTED)  # fmt: skip
         return
-    for line in lines:
-        _draw_line(axes, line, seen[line.name])
-    axes.grid(axis="y", color=GRID, linewidth=0.7)
     axes.margins(x=0.05, y=0.09)
+    if figure.bars:
+        _draw_bars(axes, lines, seen)
+    else:
+        for line in lines:
+            _draw_line(axes, line, seen[line.name])
+    axes.grid(axis="y", color=GRID, linewidth=0.7)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     show_x, show_y = _texts(figure)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show_y(value)))
@@ -341,6 +312,18 @@ def _draw_line(axes: Any, line: Line, look: Look) -> None:
             fmt="none", color=look.colour, elinewidth=1.0, capsize=2.0, capthick=1.0,
             zorder=front - 0.5,
         )  # fmt: skip
+
+
+def _draw_bars(axes: Any, lines: Sequence[Line], seen: Mapping[str, Look]) -> None:
+    """Bars from 0 up; at each place those of all lines side by side."""
+    places = sorted({x for line in lines for x, *_ in line.points})
+    apart = min((b - a for a, b in itertools.pairwise(places)), default=1.0)
+    width = 0.8 * apart / len(lines)
+    for number, line in enumerate(lines):
+        shift = (number - (len(lines) - 1) / 2) * width
+        x, y = [point[0] + shift for point in line.points], [point[1] for point in line.points]
+        axes.bar(x, y, width, color=seen[line.name].colour, zorder=2)
+    axes.set_ylim(bottom=0)
 
 
 def _ticks(figure: Figure, lines: Sequence[Line]) -> list[float]:
@@ -387,17 +370,22 @@ def _texts(figure: Figure) -> tuple[Callable[[float], str], Callable[[float], st
 
 
 def _in_words(figure: Figure, panel: Panel) -> str:
-    """The panel for those who do not see it: where each line begins and ends."""
+    """The panel for those who do not see it: its bars, or where each line begins and ends."""
     show_x, show_y = _texts(figure)
     ends = []
     for line in panel.lines:
-        if line.points:
+        if line.points and figure.bars:
+            bars = (f"{show_y(y)} at {show_x(x)}" for x, y, *_ in sorted(line.points))
+            ends.append(f"{line.name} {', '.join(bars)}")
+        elif line.points:
             (x, y, *_), (last_x, last_y, *_) = min(line.points), max(line.points)
             ends.append(
                 f"{line.name} from {show_y(y)} at {show_x(x)} "
                 f"to {show_y(last_y)} at {show_x(last_x)}"
             )
-    return f"{panel.title}: {figure.y_label} by {figure.x_label}. {'; '.join(ends)}."
+    return (
+        f"{panel.title or figure.title}: {figure.y_label} by {figure.x_label}. {'; '.join(ends)}."
+    )
 
 
 def _inlined(svg: str, prefix: str, label: str) -> str:

@@ -1,0 +1,1 @@
+"""Pages of results: plain data, drawn by Matplotlib and written as one file of HTML."""
