@@ -4,7 +4,6 @@ The neurons are found by locality-sensitive hashing, after R. Spring and A. Shri
 and Sustainable Deep Learning via Randomized Hashing" (2016).
 """
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from .checks import nearest
@@ -19,7 +18,7 @@ from .streaming import fit_stream
 if TYPE_CHECKING:
     from .estimators import MLPClassifier, MLPRegressor
 
-__version__ = version("hashgrad")
+    __version__: str
 
 __all__ = [
     "LSH",
@@ -48,7 +47,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, loaded when asked for: scikit-learn takes a second to import."""
+    """The estimators and the version, when asked for: scikit-learn takes a second to import."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        globals()[name] = found = version("hashgrad")
+        return found
     if name in ("MLPClassifier", "MLPRegressor"):
         from . import estimators
 
