@@ -8,6 +8,9 @@
 #   make docs-serve the same while it is written, on http://127.0.0.1:8000
 #   make instructions       the kernels' instruction counts against those kept (needs valgrind)
 #   make instructions-keep  keep the counts of today
+#   make wheel      the source distribution, and a wheel for this Python, into dist
+#   make wheel-test         all tests on that wheel, installed in a clean environment without a compiler
+#   make wheel-check        the same with a minute's worth of tests
 #   make lint       formats, rules, types and spelling
 #   make sanitize   the C++ core's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make format     rewrite the sources in the project's format
@@ -31,14 +34,16 @@ BUILD_TOOLS := scikit-build-core nanobind cmake ninja
 CORE := $(wildcard core/* core/*/*)
 BUILD_FILES := pyproject.toml CMakeLists.txt $(CORE)
 CPP := $(filter %.cpp %.h %.inl,$(CORE)) $(wildcard benchmarks/*.cpp)
-PY := src tests examples benchmarks docs/generate
+PY := src tests examples benchmarks tools docs/generate
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
 WORDS := $(PY) core docs/site README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
 
 # Tests that reach the core; the others would only run more Python under the sanitizers.
 CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% callbacks% cli% datasets% demo% docs% estimators% experiments% pages% plot% progress% readme%), \
 	$(wildcard tests/test_*.py))
 
-.PHONY: demo test bench reproduce docs docs-serve instructions instructions-keep lint sanitize format clean
+.PHONY: demo test bench reproduce docs docs-serve instructions instructions-keep wheel wheel-test wheel-check lint sanitize \
+	format clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -77,12 +82,22 @@ $(INSTRUCTIONS)/instructions: benchmarks/instructions.cpp $(VENV)/.core
 		-DPython_EXECUTABLE=$(abspath $(BIN))/python -DCMAKE_BUILD_TYPE=Release > $(@D).log
 	$(BIN)/cmake --build $(@D) --target instructions >> $(@D).log
 
+wheel: $(VENV)/.dev
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/wheel.py --out dist
+
+wheel-test: wheel
+	$(PYTHON) tools/wheel_test.py dist
+
+wheel-check: wheel
+	$(PYTHON) tools/wheel_test.py dist --quick
+
 lint: $(VENV)/.core $(VENV)/.test $(VENV)/.dev
 	$(BIN)/ruff format --check $(PY)
 	$(BIN)/ruff check $(PY)
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/codespell $(WORDS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format $(PY)
@@ -95,8 +110,8 @@ sanitize: $(SANITIZE)/.core
 	$(SANITIZE)/venv/bin/python -m pytest -m "not slow" $(CORE_TESTS)
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis src/hashgrad/_core.pyi
-	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/hashgrad/_core.pyi
+	find $(PY) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment and what builds the core.
 $(VENV)/.tools:

@@ -3,15 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <type_traits>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
+#include "portable.h"
 
 namespace hashgrad {
 
@@ -32,11 +29,9 @@ class Array {
     if (n > SIZE_MAX / sizeof(T) - kHugePage) throw std::bad_alloc();
     const bool huge = n * sizeof(T) >= kHugePage;
     const size_t bytes = round_up(n * sizeof(T), huge ? kHugePage : kLine);
-    data_.reset(static_cast<T*>(std::aligned_alloc(huge ? kHugePage : kLine, bytes)));
+    data_.reset(static_cast<T*>(allocate_aligned(huge ? kHugePage : kLine, bytes)));
     if (!data_) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-    if (huge) madvise(data_.get(), bytes, MADV_HUGEPAGE);
-#endif
+    if (huge) ask_for_huge_pages(data_.get(), bytes);
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
 
@@ -68,7 +63,7 @@ class Array {
 
  private:
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    void operator()(T* p) const { free_aligned(p); }
   };
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;

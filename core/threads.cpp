@@ -6,6 +6,8 @@
 #include <string>
 #include <system_error>
 
+#include "portable.h"
+
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -18,14 +20,6 @@ namespace {
 // milliseconds: who sleeps at once is never moved to an idle processor, and two members may share one for ever.
 constexpr int kSpins = 200;
 constexpr int kYields = 5'000;
-
-inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 }  // namespace
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,15 @@ def inputs(n: int, share: float, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     x = random.normal(size=(1, n)) * (random.random((1, n)) < share)
     return x.astype(np.float32)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux alone lists the CPU's flags")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other CPUs have one level")
+def test_every_level_whose_instructions_linux_lists_is_there() -> None:
+    flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)[1].split())
+    avx2 = {"avx2", "fma", "bmi2"} <= flags
+    avx512 = {f"avx512{part}" for part in ("f", "bw", "dq", "vl", "_vpopcntdq", "_vnni")} <= flags
+    assert ["avx512"] * avx512 + ["avx2"] * avx2 + ["plain"] == LEVELS
 
 
 def test_levels_end_with_plain_and_the_best_is_the_default() -> None:

@@ -1,8 +1,14 @@
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <initializer_list>
 #include <stdexcept>
 
 #include "kernels/kernels.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>  // last: its macros have the names of functions in Microsoft's headers
+#endif
 
 namespace hashgrad {
 
@@ -26,17 +32,36 @@ namespace {
 
 const Kernels* current = &plain::kernels;
 
+#if defined(__x86_64__)
+// What the processor can do, and the system keeps of its registers. The compilers' own __builtin_cpu_supports needs a
+// library that is not there on Windows.
+struct Processor {
+  bool avx2 = false, avx512 = false;
+
+  Processor() {
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return;
+    const bool fma = c >> 12 & 1, kept = c >> 27 & 1;
+    if (!kept || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+    uint32_t low, high;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    const auto all = [](uint32_t word, std::initializer_list<int> bits) {
+      return std::all_of(bits.begin(), bits.end(), [&](int bit) { return word >> bit & 1; });
+    };
+    avx2 = all(low, {1, 2}) && fma && all(b, {5, 8});  // AVX2, BMI2
+    // F, DQ, BW and VL; VNNI and VPOPCNTDQ
+    avx512 = avx2 && all(low, {5, 6, 7}) && all(b, {16, 17, 30, 31}) && all(c, {11, 14});
+  }
+};
+#endif
+
 // Best first.
 std::vector<const Kernels*> available() {
   std::vector<const Kernels*> levels;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vpopcntdq") &&
-      __builtin_cpu_supports("avx512vnni"))
-    levels.push_back(&avx512::kernels);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-    levels.push_back(&avx2::kernels);
+  const Processor processor;
+  if (processor.avx512) levels.push_back(&avx512::kernels);
+  if (processor.avx2) levels.push_back(&avx2::kernels);
 #elif defined(__aarch64__)
   levels.push_back(&neon::kernels);
 #endif

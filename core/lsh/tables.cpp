@@ -1,9 +1,10 @@
 #include "lsh/tables.h"
 
 #include <algorithm>
-#include <atomic>
 #include <numeric>
 #include <stdexcept>
+
+#include "portable.h"
 
 namespace hashgrad {
 
@@ -11,9 +12,6 @@ namespace {
 
 constexpr uint32_t kMoving = Tables::kEmpty - 1;
 constexpr size_t kAmpleSlots = size_t{1} << 26;  // 256 MiB: up to here, buckets are as large as the fullest needs
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
-std::atomic_ref<uint32_t> atomic(uint32_t& x) { return std::atomic_ref<uint32_t>(x); }
 
 }  // namespace
 
@@ -76,16 +74,14 @@ void Tables::insert(int table, uint32_t neuron, uint32_t key, float norm) {
   uint32_t* slots = &slots_[first_slot(table)];
   float* length = bound_ ? &length_[first_slot(table)] : nullptr;
   uint32_t found = kEmpty;
-  for (uint32_t at = first; at < first + capacity_ && found == kEmpty; at++) {
-    uint32_t empty = kEmpty;
-    if (slots[at] == kEmpty && atomic(slots[at]).compare_exchange_strong(empty, neuron)) found = at;
-  }
+  for (uint32_t at = first; at < first + capacity_ && found == kEmpty; at++)
+    if (slots[at] == kEmpty && AtomicRef(slots[at]).replace(kEmpty, neuron)) found = at;
   if (found == kEmpty && bound_) {
     const uint32_t at = first + shortest(length + first);
     if (length[at] < norm) place(table, slots[at]) = kEmpty, slots[at] = neuron, found = at;
   }
   if (found != kEmpty && bound_) length[found] = norm;
-  atomic(place(table, neuron)).store(found);
+  AtomicRef(place(table, neuron)).store(found);
 }
 
 uint32_t Tables::shortest(const float* length) const {
@@ -99,15 +95,15 @@ void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float n
   if (!capacity_) return;  // not made yet
   uint32_t& place = this->place(table, neuron);
   const uint32_t to = key(table, signature);
-  const uint32_t seen = atomic(place).load(kRelaxed);
+  const uint32_t seen = AtomicRef(place).load_relaxed();
   if (seen == kMoving) return;
   if (seen != kEmpty && seen / capacity_ == to) {
     if (bound_) length_[first_slot(table) + seen] = norm;
     return;
   }
-  const uint32_t from = atomic(place).exchange(kMoving);
+  const uint32_t from = AtomicRef(place).exchange(kMoving);
   if (from == kMoving) return;
-  if (from != kEmpty) atomic(slots_[first_slot(table) + from]).store(kEmpty);
+  if (from != kEmpty) AtomicRef(slots_[first_slot(table) + from]).store(kEmpty);
   insert(table, neuron, to, norm);
 }
 

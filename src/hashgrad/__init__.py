@@ -5,7 +5,6 @@ and Sustainable Deep Learning via Randomized Hashing" (2016).
 """
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from .checks import nearest
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from .estimators import MLPClassifier, MLPRegressor
     from .sparsification import sparsify
 
-__version__ = version("hashgrad")
+    __version__: str
 
 _LATER = {
     "MLPClassifier": ".estimators",
@@ -60,7 +59,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What is loaded when asked for: the estimators, for scikit-learn takes a second, and tools."""
+    """The version, and what is loaded when asked for: scikit-learn takes a second to import."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        globals()[name] = found = version("hashgrad")
+        return found
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name], __name__), name)
     raise AttributeError(f"module 'hashgrad' has no attribute {name!r}{nearest(name, __all__)}")

@@ -8,7 +8,6 @@ depend neither on the machine nor on what else it did while it was measured.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import math
@@ -16,8 +15,6 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-
-import platformdirs
 
 from . import _core
 from .atomic import write_atomically
@@ -145,6 +142,10 @@ def load(path: Path) -> Machine:
 
 def cache_file() -> Path:
     """The file in the user's cache that holds this processor's costs."""
+    import hashlib  # both take a tenth of the package's own time to import
+
+    import platformdirs
+
     here = (_REVISION, processor(), _core.simd_level(), _core.hardware_threads())
     text = f"{here} {sorted(REFERENCE)}"
     name = f"calibration-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .checks import shown, wrong_type
+from .frames import as_column, as_matrix, is_frame
 
 _BLOCK = 1 << 22  # values examined at a time: the scan's own memory stays small
 _MOST_ROWS = 2**32 - 1  # the core numbers rows in 32 bits
@@ -72,21 +73,23 @@ def as_inputs(X: Any, n_columns: int | None = None, name: str = "X") -> Inputs:
     """Check a user's X and convert it to float32, dense or CSR, without densifying.
 
     Args:
-        X: anything NumPy reads as a matrix of numbers (n, d), or a SciPy sparse matrix.
+        X: anything NumPy reads as a matrix of numbers (n, d), a SciPy sparse matrix, or a data
+            frame (pandas, polars, Arrow, ...) whose columns hold numbers.
         n_columns: the number of columns it must have.
         name: its name in messages.
 
     Raises:
         TypeError: it does not hold numbers.
         ValueError: it is empty, has the wrong shape, or holds NaN, infinity or a number beyond
-            float32; the message names the row.
+            float32; the message names the row, and a frame's column.
 
     >>> as_inputs([[0.0, 1.0], [2.0, float("nan")]])
     Traceback (most recent call last):
     ValueError: X must be finite, got nan in row 1, column 1
     """
     shape = X.shape if is_sparse(X) else None
-    array = None if shape is not None else numbers(X, name)
+    frame = is_frame(X)
+    array = None if shape is not None else as_matrix(X, name) if frame else numbers(X, name)
     if array is not None:
         shape = array.shape
     assert shape is not None
@@ -100,7 +103,7 @@ def as_inputs(X: Any, n_columns: int | None = None, name: str = "X") -> Inputs:
     if n_columns is not None and shape[1] != n_columns:
         raise ValueError(f"{name} must have {n_columns} columns (n_inputs), got shape {shape}")
     if array is not None:
-        return Inputs(shape[0], shape[1], dense=finite_rows(array, name))
+        return Inputs(shape[0], shape[1], dense=array if frame else finite_rows(array, name))
     return _csr(X, name)
 
 
@@ -128,10 +131,11 @@ def numbers(value: Any, name: str) -> NDArray[Any]:
 
     Raises:
         TypeError: it does not hold numbers.
-        ValueError: its rows have different lengths.
+        ValueError: its rows have different lengths, or a frame's column lacks values.
     """
     if value is None:
         raise wrong_type(name, "an array of numbers", value)
+    value = as_column(value, name)
     try:
         array = np.asarray(value)
         if array.dtype.kind == "O":  # mixed columns of a data frame, Python integers, None

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
 from safetensors.numpy import save_file
 
 from . import outputs, specification, state
@@ -136,7 +138,33 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Network
     return network
 
 
-def from_parts(text: str, tensors: Mapping[str, NDArray[Any]]) -> Network:
+def to_bytes(network: Network) -> bytes:
+    """The bytes of the network's file, as pickles hold them.
+
+    Raises:
+        ValueError, TypeError: as `parts`.
+    """
+    text, tensors = parts(network)
+    return bytes(save_tensors(tensors, metadata={"hashgrad": text}))
+
+
+def from_bytes(data: bytes) -> Network:
+    """The network of a file's bytes.
+
+    Raises:
+        ValueError: they are not a whole, unaltered model file of a format this version reads.
+
+    >>> from hashgrad import Dense, Network
+    >>> from_bytes(to_bytes(Network(2, [Dense(4), Dense(2)]))).n_inputs
+    2
+    """
+    with _naming("data"):
+        tensors = load_tensors(data)  # checks the header
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return from_parts((header.get("__metadata__") or {}).get("hashgrad"), tensors)
+
+
+def from_parts(text: str | None, tensors: Mapping[str, NDArray[Any]]) -> Network:
     """The network that `parts` took apart; raises ValueError if they do not fit together."""
     stored = {name: Stored(str(tensor.dtype), tensor.shape) for name, tensor in tensors.items()}
     with _naming("data"):

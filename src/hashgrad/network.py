@@ -442,7 +442,7 @@ class Network(Predicts):
 
     def __reduce__(self) -> tuple[Any, ...]:
         here = {"threads": self.threads, "history": self.history, "seconds": self._state.seconds}
-        return files.from_parts, files.parts(self), here
+        return files.from_bytes, (files.to_bytes(self),), here
 
     def __setstate__(self, here: dict[str, Any]) -> None:
         self.threads, self.history = here["threads"], here["history"]

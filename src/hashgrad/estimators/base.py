@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from ..data import is_sparse
 from ..defaults import default
+from ..frames import as_column, as_matrix, is_frame, opened
 from ..job import Job, prepare
 from ..network import Network
 from ..schedules import Constant
@@ -33,6 +34,7 @@ from .steps import (
 
 _RATE_CUT = 5.0  # learning_rate="adaptive" divides by this, as in scikit-learn
 _LEAST_RATE = 1e-6  # ... until the rate is no larger
+_VERSION = "_hashgrad_version"  # in a pickled estimator: who wrote it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,16 +137,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if incremental and self.early_stopping:
             raise ValueError("early_stopping must be False for partial_fit, got True")
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=np.float32,
-            multi_output=True,
-            y_numeric=self._y_numeric,
-            reset=first,
-        )
+        X, y = self._checked(X, y, first)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y.toarray() if is_sparse(y) else y, warn=True)
         answers = self._encode(y, first, classes)
@@ -180,6 +173,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             self._rate = float(self.learning_rate_init)
         self._keep_scores(first)
         self._train(job, held_out, incremental)
+
+    def _checked(self, X: Any, y: Any, first: bool) -> tuple[Any, Any]:
+        """X as float32, dense or CSR, and y as an array; the first learns the features' names."""
+        y = as_column(y, "y")
+        rules = {"accept_sparse": "csr", "dtype": np.float32, "multi_output": True}
+        rules["y_numeric"] = self._y_numeric
+        if not is_frame(X):
+            return validate_data(self, X, y, reset=first, **rules)  # type: ignore[no-any-return]
+        X = validate_data(self, opened(X, "X"), reset=first, skip_check_array=True)
+        return check_X_y(as_matrix(X, "X"), y, estimator=self, **rules)  # type: ignore[no-any-return]
 
     def _hold_out(
         self, job: Job, strata: Any, random_state: np.random.RandomState
@@ -348,7 +351,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: Any) -> NDArray[np.float32]:
         """The network's raw outputs (n, outputs) for a user's X."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        if is_frame(X):
+            X = validate_data(self, opened(X, "X"), reset=False, skip_check_array=True)
+        else:
+            X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         return self.network_.decision_function(X)
 
     @property
@@ -365,6 +371,26 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "network_"):
             raise AttributeError(f"{type(self).__name__} has no {kind} before fit")
         return tensors_of(self.network_, kind)
+
+    # Pickling: the network inside goes as the bytes of its file
+
+    def __getstate__(self) -> dict[str, Any]:
+        from .. import __version__
+
+        return {**super().__getstate__(), _VERSION: __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from .. import __version__
+
+        written = state.get(_VERSION, "an older version")
+        if written != __version__:
+            warnings.warn(
+                f"this {type(self).__name__} was pickled by hashgrad {written} and is read by "
+                f"{__version__}: its parameters may have other meanings; to keep a model for "
+                "later versions, save its network_ to a file",
+                stacklevel=2,
+            )
+        super().__setstate__({key: value for key, value in state.items() if key != _VERSION})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
