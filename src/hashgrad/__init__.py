@@ -18,6 +18,7 @@ from .streaming import fit_stream
 
 if TYPE_CHECKING:
     from .estimators import MLPClassifier, MLPRegressor
+    from .export import export_c, export_onnx
 
 __version__ = version("hashgrad")
 
@@ -42,17 +43,23 @@ __all__ = [
     "Step",
     "WinnerTakeAll",
     "__version__",
+    "export_c",
+    "export_onnx",
     "fit_stream",
     "load",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, loaded when asked for: scikit-learn takes a second to import."""
+    """What few need, loaded when asked for: scikit-learn takes a second to import."""
     if name in ("MLPClassifier", "MLPRegressor"):
         from . import estimators
 
         return getattr(estimators, name)
+    if name in ("export_c", "export_onnx"):
+        from . import export
+
+        return getattr(export, name)
     raise AttributeError(f"module 'hashgrad' has no attribute {name!r}{nearest(name, __all__)}")
 
 

@@ -15,7 +15,7 @@ import typer
 
 from hashgrad import __version__
 
-from . import about, bench, predict, reproduce, train
+from . import about, bench, export, predict, reproduce, train
 
 __all__ = ["app", "main"]
 
@@ -42,6 +42,7 @@ for _command in (
     predict.evaluate,
     predict.predict,
     about.info,
+    export.export,
     bench.bench,
     reproduce.reproduce,
     about.doctor,
