@@ -30,8 +30,8 @@ Out<uint32_t> slots(const Tables& tables) {
 // Nothing of a layer that hashes no neurons.
 nb::dict hashes(Network& net, size_t l) {
   const std::shared_lock reading(net.mutex());
-  rule(l < net.layers().size(), "layer must be in [0, " + std::to_string(net.layers().size()) + "), got " +
-                                    std::to_string(l));
+  rule(l < net.layers().size(),
+       "layer must be in [0, " + std::to_string(net.layers().size()) + "), got " + std::to_string(l));
   Layer& layer = net.layers()[l];
   nb::dict d;
   LshIndex* index = layer.index();

@@ -15,7 +15,7 @@ from hashgrad.export import CExport
 
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 
-# Reads rows of floats; writes the best label, the multiplications, scores and probabilities of each.
+# Reads rows of floats; writes of each the best label, multiplications, scores and probabilities.
 DRIVER = """
 #include <stdio.h>
 #include "model.h"
@@ -31,9 +31,9 @@ int main(void) {
     best = model_classify(&s, x);
     model_probabilities(&s, x, likely);
 #endif
-    if (fwrite(&best, sizeof best, 1, stdout) + fwrite(&spent, sizeof spent, 1, stdout) +
-            fwrite(scores, sizeof scores, 1, stdout) + fwrite(likely, sizeof likely, 1, stdout) != 4)
-      return 1;
+    fwrite(&best, sizeof best, 1, stdout), fwrite(&spent, sizeof spent, 1, stdout);
+    fwrite(scores, sizeof scores, 1, stdout), fwrite(likely, sizeof likely, 1, stdout);
+    if (ferror(stdout)) return 1;
   }
   return 0;
 }

@@ -135,7 +135,8 @@ def test_the_squared_loss_gives_values(line, tmp_path, weights):
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_the_bound_is_reached_where_nothing_rests(blobs, tmp_path, weights):
     layers = [hashed(200, code="bits"), hashed(96), Dense(70, layout="input"), Dense(66)]
-    net = network(*[Dense(l.n, "linear", l.active, l.layout) for l in layers]).fit(*blobs, epochs=1)
+    linear = [Dense(layer.n, "linear", layer.active, layer.layout) for layer in layers]
+    net = network(*linear).fit(*blobs, epochs=1)
     predictor = Predictor(net, tmp_path, weights)
     assert (predictor(blobs[0]).multiplications == predictor.made.multiplications).all()
 

@@ -24,7 +24,7 @@ def export(
         str,
         typer.Option(
             "--out",
-            help="NAME.onnx, or NAME.c, beside which NAME.h goes; what NAME.c defines begins with NAME_.",
+            help="NAME.onnx, or NAME.c, beside which NAME.h goes; names in C begin with NAME_.",
             metavar="PATH",
         ),
     ],

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 WEIGHTS = ("int8", "float32")
 _KEEP = {ALL: None, BY_CHANCE: "KEEP_ALL_BY_CHANCE", BEST: "KEEP_BEST"}
-_KEYWORDS = set(
-    ["auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool", "true", "false", "main"]
-)
+_KEYWORDS = {
+    "auto", "bool", "break", "case", "char", "const", "continue", "default", "do", "double", "else",
+    "enum", "extern", "false", "float", "for", "goto", "if", "inline", "int", "long", "register",
+    "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "true",
+    "typedef", "union", "unsigned", "void", "volatile", "while",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class CExport:
         source: the source's path.
         weights: `"int8"` or `"float32"`.
         flash_bytes: constants: weights, hashes, tables. The code comes on top, some kilobytes.
-        ram_bytes: the scratch of a prediction under way. The stack comes on top, some hundred bytes.
+        ram_bytes: the scratch of a prediction under way. The stack comes on top, below 1 KiB.
         multiplications: of a prediction, at most.
         dense_multiplications: of the same network run densely.
         needs_libm: whether the C library's mathematics are needed (`-lm`).
@@ -249,8 +252,6 @@ def _coded(weight: Any) -> tuple[Any, Any]:
 
 def _hash(arrays: Arrays, at: str, layer: Layer, neurons: str) -> None:
     parts = layer.hashes
-    columns = int(parts["mean_projection"].size)
-    width = parts["code"].shape[1] if "code" in parts else parts["cosine"].size - 1
     fields: dict[str, Any] = {
         "projection": arrays.add(f"{at}_projection", parts["projection"]),
         "mean": arrays.add(f"{at}_mean", parts["mean_projection"]),
@@ -264,7 +265,7 @@ def _hash(arrays: Arrays, at: str, layer: Layer, neurons: str) -> None:
         fields["input_mean"] = arrays.add(f"{at}_input_mean", mean[:-1])
         fields["offset"] = arrays.add(f"{at}_offset", parts["extra_query"] + parts["offset"])
         fields["mean_square"] = float(np.add.accumulate(mean * mean)[-1])
-    fields["columns"], fields["width"] = columns, width
+    fields["columns"], fields["width"] = layer.columns, layer.width
     if "code" in parts:
         code = (parts["code"].astype(np.int16) - 128).astype(np.int8)
         fields["code"] = arrays.add(f"{at}_code", code)

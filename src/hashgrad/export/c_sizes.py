@@ -1,11 +1,11 @@
-"""What a C predictor takes: its scratch, field by field, and the multiplications of a prediction."""
+"""What a C predictor takes: its scratch, field by field, and a prediction's multiplications."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .layers import BEST, BY_CHANCE, Layer
+from .layers import BY_CHANCE, Layer
 
 FEWEST_COMPACT = 64  # neurons of a layer whose weights become bytes, as in `Network.compact`
 _BYTES = {"float": 4, "uint32_t": 4, "uint16_t": 2, "int8_t": 1, "uint8_t": 1}
@@ -36,8 +36,7 @@ def scratch_fields(layers: Sequence[Layer], weights: str) -> list[Field]:
     """The fields of the scratch, ordered so that none needs padding but the whole."""
     hashed = [layer for layer in layers if layer.hashes]
     in_tables = [layer for layer in hashed if "slots" in layer.hashes]
-    widths = [layer.hashes["cosine"].size - 1 if "cosine" in layer.hashes else
-              layer.hashes["code"].shape[1] for layer in hashed]  # fmt: skip
+    widths = [layer.width for layer in hashed]
     inputs = max(layer.inputs for layer in layers)
     # Where tables may find no output, all neurons are evaluated.
     evaluated = max(layer.neurons if in_tables else layer.candidates for layer in layers)
@@ -58,7 +57,7 @@ def scratch_fields(layers: Sequence[Layer], weights: str) -> list[Field]:
         fields += [
             Field("float", "score", max(layer.neurons for layer in hashed), "nearness of hashes"),
             Field("float", "hash", max(widths), "the input's projections"),
-            Field("float", "coordinate", max(_columns(layer) for layer in hashed), "in a subspace"),
+            Field("float", "coordinate", max(layer.columns for layer in hashed), "in a subspace"),
             Field("uint32_t", "word", max(2, *(width // 32 for width in widths)), "their signs"),
         ]
     probes = max([layer.probes for layer in in_tables], default=0)
@@ -95,7 +94,7 @@ def most_multiplications(layers: Sequence[Layer], weights: str, retries: bool) -
     """Multiplications of a prediction, at most: no input is 0, and no neuron kept is at rest.
 
     Counted as the C code counts them, and the ledger: a bias is an input that is 1, divisions and
-    roots are one each.
+    roots are one each. Softmax and sigmoid of the outputs come on top, where they are asked for.
 
     Args:
         layers: the network's.
@@ -128,11 +127,10 @@ def _hashing(layer: Layer, n: int) -> int:
     parts = layer.hashes
     if not parts:
         return 0
-    columns = _columns(layer)
-    width = parts["code"].shape[1] if "code" in parts else parts["cosine"].size - 1
-    total = (n + 1) * columns
+    width = layer.width
+    total = (n + 1) * layer.columns
     if "mixing" in parts:
-        total += columns + int(parts["rank"]) * width
+        total += layer.columns + int(parts["rank"]) * width
     if "code" in parts:
         return total + width + 1 + layer.neurons * width
     euclidean = "offset" in parts
@@ -143,7 +141,3 @@ def _hashing(layer: Layer, n: int) -> int:
     if "slots" in parts and layer.probes > 1:
         total += (3 if euclidean else 1) * parts["slots"].shape[0] * layer.bits
     return total
-
-
-def _columns(layer: Layer) -> int:
-    return int(layer.hashes["mean_projection"].size)

@@ -70,6 +70,19 @@ class Layer:
         """The weights, (neurons, inputs)."""
         return self.weight.T if self.by_input else self.weight
 
+    @property
+    def width(self) -> int:
+        """Projections in a hash; 0 where there is none."""
+        if not self.hashes:
+            return 0
+        code = self.hashes.get("code")
+        return len(self.hashes["cosine"]) - 1 if code is None else int(code.shape[1])
+
+    @property
+    def columns(self) -> int:
+        """Columns of the first projection: a subspace's coordinates, or the hash at once."""
+        return len(self.hashes["mean_projection"]) if self.hashes else 0
+
 
 def read_layers(network: Network) -> list[Layer]:
     """The network's layers, first to last.

@@ -28,10 +28,11 @@ def export_onnx(network: Network, path: str | os.PathLike[str]) -> None:
     does the graph: TopK finds them, and the others output 0. Near a tie it may keep another neuron
     than the network does, as both round differently; else answers agree within rounding.
 
-    Its input is `x`, float32 (rows, n_inputs), its outputs are `scores`, float32 (rows, n_outputs),
-    as from `decision_function`; `probabilities`, as from `predict_proba`, and `label`, int64 (rows,),
-    the best output, except with the squared loss. The file's metadata hold `hashgrad_version`, `loss`
-    and, where `extra["classes"]` has them, the labels' names, `classes`, as JSON.
+    Its input is `x`, float32 (rows, n_inputs). Its outputs are `scores`, float32 (rows, n_outputs),
+    as from `decision_function`, and, except with the squared loss, `probabilities`, as from
+    `predict_proba`, and `label`, int64 (rows,), the best output. The file's metadata hold
+    `hashgrad_version`, `loss` and, where `extra["classes"]` has them, the labels' names, `classes`,
+    as JSON.
 
     Args:
         network: a trained one.
