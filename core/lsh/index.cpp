@@ -13,7 +13,7 @@ namespace hashgrad {
 namespace {
 
 constexpr uint32_t kStalenessSample = 64;
-constexpr uint32_t kAhead = 16;    // candidates, of memory that is asked for
+constexpr uint32_t kAhead = 16;  // candidates, of memory that is asked for
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
 

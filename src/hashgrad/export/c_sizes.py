@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .layers import BY_CHANCE, Layer
+from .layers import BEST, BY_CHANCE, Layer
 
 FEWEST_COMPACT = 64  # neurons of a layer whose weights become bytes, as in `Network.compact`
 _BYTES = {"float": 4, "uint32_t": 4, "uint16_t": 2, "int8_t": 1, "uint8_t": 1}
