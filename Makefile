@@ -32,7 +32,7 @@ PY := src tests examples benchmarks
 WORDS := $(PY) core README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
 
 # Tests that reach the core; the others would only run more Python under the sanitizers.
-CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% cli% datasets% demo% estimators% experiments% progress% readme%), \
+CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% cli% datasets% demo% estimators% experiments% export_hub% export_onnx% progress% readme%), \
 	$(wildcard tests/test_*.py))
 
 .PHONY: demo test bench reproduce instructions instructions-keep lint sanitize format clean
