@@ -85,13 +85,14 @@ def export_c(network: Network, path: str | os.PathLike[str], *, weights: str = "
     Example:
         >>> import pathlib, tempfile
         >>> from hashgrad import Dense, Network, export_c
-        >>> net = Network(2, [Dense(64), Dense(2)]).fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+        >>> net = Network(2, [Dense(64, layout="neuron"), Dense(2)])
+        >>> net = net.fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     made = export_c(net, pathlib.Path(folder) / "xor.c")
         ...     "int32_t xor_classify" in pathlib.Path(made.header).read_text()
         True
         >>> made.flash_bytes, made.ram_bytes
-        (1160, 824)
+        (1160, 660)
     """
     Choice(WEIGHTS).check("weights", weights)
     source = Path(path)

@@ -26,6 +26,7 @@ class Arrays:
     def add(self, name: str, values: NDArray[Any]) -> str:
         """Add an array, and return its name.
 
+        >>> import numpy as np
         >>> arrays = Arrays()
         >>> arrays.add("bias", np.array([0.5, -1], np.float32)), arrays.n_bytes
         ('bias', 8)
