@@ -39,7 +39,7 @@ WORKFLOWS := $(wildcard .github/workflows/*.yml)
 WORDS := $(PY) core docs/site README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
 
 # Tests that reach the core; the others would only run more Python under the sanitizers.
-CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% callbacks% cli% datasets% demo% docs% estimators% experiments% pages% plot% progress% readme%), \
+CORE_TESTS := $(filter-out $(addprefix tests/test_,bench% callbacks% cli% datasets% demo% docs% estimators% experiments% export_hub% export_onnx% pages% plot% progress% readme%), \
 	$(wildcard tests/test_*.py))
 
 .PHONY: demo test bench reproduce docs docs-serve instructions instructions-keep wheel wheel-test wheel-check lint sanitize \

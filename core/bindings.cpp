@@ -455,6 +455,7 @@ NB_MODULE(_core, m) {
   bind_specs(m);
   bind_network(m);
   bind_study(m);
+  bind_export(m);
 }
 
 }  // namespace hashgrad

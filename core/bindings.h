@@ -69,6 +69,7 @@ inline void check_targets(const Network& net, const Batch& batch, const Targets&
        "y must hold values for the squared loss and labels for the others");
 }
 
-void bind_study(nb::module_& m);  // bindings_study.cpp
+void bind_study(nb::module_& m);   // bindings_study.cpp
+void bind_export(nb::module_& m);  // bindings_export.cpp
 
 }  // namespace hashgrad

@@ -85,6 +85,10 @@ class HashFamily {
   uint32_t words() const { return width_ / 64; }
   uint32_t n_coordinates() const { return n_coordinates_; }  // 0 unless subspace
   uint32_t n_columns() const { return n_columns_; }
+  uint32_t rank() const { return rank_; }  // likewise
+  const Array<float>& mean_projection() const { return mean_projection_; }
+  const Array<float>& extra_query() const { return extra_query_; }
+  const Array<float>& offset() const { return offset_; }
   size_t memory() const { return projection_.bytes() + mixing_.bytes(); }
   const LshSpec& spec() const { return spec_; }
   Array<float>& projection() { return projection_; }

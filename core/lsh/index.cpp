@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint32_t kStalenessSample = 64;
 constexpr uint32_t kAhead = 16;    // candidates, of memory that is asked for
-constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
 constexpr uint32_t kStrip = 2048;  // neurons, of a scan of signatures
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild

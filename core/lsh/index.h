@@ -14,6 +14,8 @@
 
 namespace hashgrad {
 
+constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
+
 // Neurons' weights: n_rows rows of `stride` floats, of which n_columns count; the last is the bias.
 struct Weights {
   const float* data;
@@ -103,16 +105,16 @@ class LshIndex {
   Array<uint8_t>& codes() { return code_; }
   Array<uint8_t>& dirty() { return dirty_; }
   bool sketches() const { return sketches_; }
+  size_t code_at(uint32_t i) const {  // where the first sixteen bytes of a neuron's code are, kCodeStep before the next
+    const uint32_t lane = i % kBlock;
+    return (i - lane) * size_t{family_.width()} + 64 * (lane % 4) + kBlock * (lane / 4);
+  }
   size_t memory() const;
 
  private:
   uint64_t* signature(uint32_t i) { return &signature_[size_t{i} * family_.words()]; }
   uint8_t* code(uint32_t i) { return &code_[code_at(i)]; }
   const uint8_t* code(uint32_t i) const { return &code_[code_at(i)]; }
-  size_t code_at(uint32_t i) const {
-    const uint32_t lane = i % kBlock;
-    return (i - lane) * size_t{family_.width()} + 64 * (lane % 4) + kBlock * (lane / 4);
-  }
   void quantize(const float* sketch, uint8_t* code, size_t step) const;
   void hash(uint32_t i, const Weights& w, LookupScratch& scratch);
   void encode(uint32_t i, LookupScratch& scratch) {

@@ -19,6 +19,7 @@ from .streaming import fit_stream
 if TYPE_CHECKING:
     from .advising import advise
     from .estimators import MLPClassifier, MLPRegressor
+    from .export import export_c, export_onnx
     from .sparsification import sparsify
 
     __version__: str
@@ -27,6 +28,8 @@ _LATER = {
     "MLPClassifier": ".estimators",
     "MLPRegressor": ".estimators",
     "advise": ".advising",
+    "export_c": ".export",
+    "export_onnx": ".export",
     "sparsify": ".sparsification",
 }
 
@@ -52,6 +55,8 @@ __all__ = [
     "WinnerTakeAll",
     "__version__",
     "advise",
+    "export_c",
+    "export_onnx",
     "fit_stream",
     "load",
     "sparsify",

@@ -15,7 +15,7 @@ import typer
 
 from hashgrad import __version__
 
-from . import about, advise, bench, predict, report, reproduce, train
+from . import about, advise, bench, export, predict, report, reproduce, train
 
 __all__ = ["app", "main"]
 
@@ -45,6 +45,7 @@ for _command in (
     advise.sparsify,
     about.info,
     report.report,
+    export.export,
     bench.bench,
     reproduce.reproduce,
     about.doctor,
