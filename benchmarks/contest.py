@@ -24,9 +24,12 @@ OURS = "hashgrad"
 
 def pooled(n_outputs: int, wrong: int = 4, **more: Any) -> LSH:
     """Outputs that a batch shares: its labels and each example's best `wrong` ones."""
+    chosen: dict[str, Any] = {
+        "bits": 8, "bucket": 128, "probes": 2, "rehash_every": 1024, "rebuild_every": 200_000,
+    } | more  # fmt: skip
     return LSH(
-        wrong / n_outputs, pooled=True, rank=128, bits=8, tables=16, code="bits", lookup="tables",
-        bucket=128, probes=2, rehash_every=1024, rebuild_every=200_000, candidates=200, **more,
+        wrong / n_outputs, pooled=True, rank=128, tables=16, code="bits", lookup="tables",
+        candidates=200, **chosen,
     )  # fmt: skip
 
 

@@ -64,7 +64,10 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     how = {**OURS, **other}
     data = words.load(asked.rows, asked.positions)
     score, n_words = scorer(data), len(data.vocabulary)
-    chosen = pooled(n_words, 1, correction="log-q")
+    chosen = pooled(
+        n_words, 1, correction="log-q", bits=9, bucket=64, probes=1, rehash_every=32_768,
+        rebuild_every=1_000_000,
+    )  # fmt: skip
     net = Network(
         data.x.shape[1],
         [Dense(asked.hidden, layout="input"), Dense(n_words, active=chosen)],
