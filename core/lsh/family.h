@@ -37,7 +37,7 @@ struct Query {
   std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
   float mean_dot = 0.f;           // x . mean
   float norm2 = 0.f;              // |[x; 1]|^2
-  float length = 0.f;             // pooled only: |x - mean|, as far as its projections tell
+  std::vector<float> cosine;      // tails apart only: the family's, times |x - mean|, as far as projections tell it
 };
 
 class HashFamily {
@@ -98,6 +98,9 @@ class HashFamily {
   // ranks none before another, but their hashes no longer all say what the neurons have in common.
   Array<float>& centre() { return centre_; }
   Array<float>& mean() { return mean_; }
+  // Of two signatures, per number of bits that differ: cos(angle) or, where a transform has made angles tell all, what
+  // falls as the angle grows.
+  const std::vector<float>& cosine() const { return cosine_; }
 
  private:
   void draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost);
@@ -123,6 +126,7 @@ class HashFamily {
   Array<float> extra_;            // terms x width: projections of the transform's coordinates
   Array<float> extra_query_;      // width: what those coordinates add to a query
   Array<float> offset_;           // width, Euclidean family only
+  std::vector<float> cosine_;     // bits only: width + 1
 };
 
 }  // namespace hashgrad

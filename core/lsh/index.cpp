@@ -234,13 +234,9 @@ void LshIndex::score_signatures(const uint64_t* signature, const float* norm, co
                                 const Query& q, LookupScratch& s, float* score) const {
   s.distance.resize(n);
   active().hamming(signature, family_.words(), n, q.word.data(), s.distance.data());
-  if (family_.spec().transform != Transform::kNone) {
-    for (uint32_t r = 0; r < n; r++) score[r] = -static_cast<float>(s.distance[r]);
-    return;
-  }
-  const auto bits = static_cast<float>(family_.spec().bits * family_.spec().tables);
   const bool apart = family_.tails_apart();
-  active().similarity(s.distance.data(), n, bits, norm, apart ? q.length : 1.f, apart ? tail : nullptr, score);
+  active().similarity(s.distance.data(), family_.spec().transform == Transform::kNone ? norm : nullptr,
+                      apart ? tail : nullptr, (apart ? q.cosine : family_.cosine()).data(), n, score);
 }
 
 namespace {

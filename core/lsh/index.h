@@ -30,11 +30,11 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
-  std::vector<uint64_t> word;  // the signatures of those found
-  std::vector<float> score;    // per candidate
+  std::vector<uint64_t> word;     // the signatures of those found
+  std::vector<float> score;       // per candidate
   std::vector<float> norm, tail;  // per candidate
-  std::vector<float> encode;   // width
-  std::vector<float> sketch;   // width
+  std::vector<float> encode;      // width
+  std::vector<float> sketch;      // width
   std::vector<float> coordinate;
   std::vector<const int8_t*> query;
   ChooseScratch choose;
@@ -80,15 +80,14 @@ class LshIndex {
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
-  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts, two
-  // where the query's does too (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
+  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts
+  // (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
   uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
     if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
     const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
     const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
-    const uint64_t each = spec.transform != Transform::kNone ? 0 : family_.tails_apart() ? 2 : 1;
-    return each * std::min<uint64_t>(met, n_neurons_) +
+    return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
            probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
   }
   bool incremental() const { return incremental_; }
