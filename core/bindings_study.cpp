@@ -440,6 +440,17 @@ void bind_study(nb::module_& m) {
       },
       "w"_a, "rows"_a, "x"_a);
   m.def(
+      "kernel_sum_rows",
+      [](In<float, 2> rows, In<float, 1> a) {
+        rule(rows.shape(1) % kBlock == 0 && a.shape(0) == rows.shape(0), "rows must be (n, whole blocks), a (n,)");
+        std::vector<const float*> row;
+        for (size_t r = 0; r < rows.shape(0); r++) row.push_back(rows.data() + r * rows.shape(1));
+        std::vector<float> out(rows.shape(1));
+        active().sum_rows(row.data(), a.data(), static_cast<uint32_t>(row.size()), out.size(), out.data());
+        return own(std::move(out), {rows.shape(1)});
+      },
+      "rows"_a, "a"_a);
+  m.def(
       "kernel_hamming",
       [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {
         rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");

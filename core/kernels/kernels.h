@@ -85,6 +85,8 @@ struct Kernels {
   // (g[column]).
   void (*add_rows)(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n, const Row& x,
                    float* g);
+  // out[0..n_columns) = sum_r a[r] * row[r][0..n_columns), in the rows' order; n_columns a multiple of 16
+  void (*sum_rows)(const float* const* row, const float* a, uint32_t n, size_t n_columns, float* out);
 
   // Input-major weights.
   // z[0..n) = sum_e x.value[e] * w[x.index[e] * stride ..]; n a multiple of 16.
