@@ -165,7 +165,7 @@ struct PyFamily {
       std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
       row.back() = bias.data()[i];
       float tail, norm2;
-      family.project_neuron(row.data(), coordinate.data(), sketch.data(), tail);
+      family.project_neuron(row.data(), row.back(), coordinate.data(), sketch.data(), tail);
       family.finish_neuron(row.data(), tail, coordinate.data(), sketch.data(), norm2);
       family.encode_neuron(sketch.data(), norm2, scale, scratch.data(), &words[i * family.words()]);
     }

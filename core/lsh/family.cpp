@@ -213,10 +213,10 @@ uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
          (bytes() ? width_ : 0) + (tails_apart() ? width_ + n_bits_ + 1 : 0);
 }
 
-void HashFamily::project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const {
+void HashFamily::project_neuron(const float* w, float bias, float* coordinate, float* sketch, float& tail) const {
   const size_t n = mean_projection_.size();
   float* out = n_coordinates_ ? coordinate : sketch;
-  tail = w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1);
+  tail = bias + active().dot(w, mean_.data(), n_columns_ - 1);
   active().project(projection_.data(), n, nullptr, w, n_columns_ - 1, out);
   if (!tails_apart()) active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
 }

@@ -52,10 +52,11 @@ class HashFamily {
   void hash_query(const Row& x, bool moves, Query& q) const;
   uint64_t query_cost(const Row& x, bool moves) const;
 
-  // The neuron in row w (n_columns floats), in two steps, between which a subspace may be balanced anew.
+  // The neuron with weights w (all columns but the bias's) and its bias, in two steps, between which a subspace may be
+  // balanced anew.
   // First the tail b + w.mean, and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
   // `sketch`.
-  void project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const;
+  void project_neuron(const float* w, float bias, float* coordinate, float* sketch, float& tail) const;
   // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates, less the centre where
   // there is one, and sketch (width).
   void finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const;

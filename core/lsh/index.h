@@ -16,13 +16,16 @@ namespace hashgrad {
 
 constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
 
-// Neurons' weights: n_rows rows of `stride` floats, of which n_columns count; the last is the bias.
+// Neurons' weights: n_rows rows of `stride` floats. Of n_columns, the bias's counted in, it is the last of a row,
+// unless biases lie elsewhere: then rows have one column less.
 struct Weights {
   const float* data;
   size_t stride;
   uint32_t n_rows;
   uint32_t n_columns;
+  const float* biases = nullptr;  // n_rows
   const float* row(uint32_t i) const { return data + stride * i; }
+  float bias(uint32_t i) const { return biases ? biases[i] : row(i)[n_columns - 1]; }
 };
 
 // What a look-up needs beside the query; one per thread.
@@ -71,6 +74,7 @@ class LshIndex {
   void move_in_tables(int table, std::span<const uint32_t> neurons);
 
   void mark(uint32_t neuron) { dirty_[neuron] = 1; }
+  bool marked(uint32_t neuron) const { return dirty_[neuron] != 0; }
   uint64_t rehash_marked(const Weights& w, Team& team);
 
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
