@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
 from cli_help import SMALL, Hashgrad, caller
@@ -44,7 +45,7 @@ def measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Measuring:
     """A process that knows no costs yet, and a user's cache with nothing in it."""
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr(calibration, "_known", [])
-    monkeypatch.setattr(calibration.platformdirs, "user_cache_dir", lambda name: tmp_path / name)
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: tmp_path / name)
     measuring = Measuring()
     monkeypatch.setattr(_core, "calibrate", measuring)
     return measuring

@@ -125,6 +125,7 @@ def test_processes_find_what_one_finds_alone(tmp_path: Path) -> None:
     wanted = [SMALL, sibling(seed=1), sibling(method="WTA"), sibling(workers=4)]
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
     said: list[tuple[str, int, int]] = []
+    before = laboratory.multiprocessing.active_children()
     with Lab(tmp_path / "one", "typed", processes=1) as one:
         alone = one.train(wanted, "part")
     with Lab(tmp_path / "two", "typed", lambda *words: said.append(words), processes=2) as two:
@@ -135,7 +136,7 @@ def test_processes_find_what_one_finds_alone(tmp_path: Path) -> None:
                 assert together[run][name] == value, (run, name)
     assert [words[1:] for words in said] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert all(line.startswith("part  digits, 2 × 32, ") for line, _, _ in said)
-    assert laboratory.multiprocessing.active_children() == []
+    assert set(laboratory.multiprocessing.active_children()) <= set(before)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs an alarm that interrupts")

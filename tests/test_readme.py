@@ -59,6 +59,7 @@ def test_the_commands_have_the_options_shown(
         (cli.train, "Source"),
         (cli.predict, "hashgrad"),
         (cli.about, "files"),
+        (cli.export, "hashgrad"),
         (cli.bench, "suite"),
         (cli.reproduce, "folder_for_pictures"),
     ):

@@ -43,7 +43,11 @@ class TensorBoardLogger(Callback):
         from tensorboardX import SummaryWriter
 
         after = network.epochs + 1
-        self._writer = SummaryWriter(str(self.folder), purge_step=after if network.epochs else None)
+        self._writer = SummaryWriter(
+            str(self.folder),
+            purge_step=after if network.epochs else None,
+            filename_suffix=f".{after}",  # its name says but the second
+        )
 
     def on_epoch_end(self, network: Network, record: dict[str, Any]) -> None:
         """Add the epoch's numbers; those of layer n stand under `layer_n/`."""
