@@ -188,8 +188,7 @@ std::vector<std::vector<uint32_t>> Network::usage(const Batch& batch, bool exact
   for (const Layer& layer : layers()) times.emplace_back(layer.spec().n_outputs);
   predict(batch, exact, 0, threads, [&](uint64_t, const Example& example) {
     for (size_t l = 0; l < times.size(); l++)
-      for (const uint32_t i : example.passages[l].active.id)
-        std::atomic_ref<uint32_t>(times[l][i]).fetch_add(1, std::memory_order_relaxed);
+      for (const uint32_t i : example.passages[l].active.id) AtomicRef(times[l][i]).add_relaxed(1);
   });
   return times;
 }

@@ -43,6 +43,7 @@ class AtomicRef {
  public:
   explicit AtomicRef(uint32_t& x) : x_(&x) {}
   uint32_t load_relaxed() const { return __atomic_load_n(x_, __ATOMIC_RELAXED); }
+  void add_relaxed(uint32_t value) { __atomic_fetch_add(x_, value, __ATOMIC_RELAXED); }
   void store(uint32_t value) { __atomic_store_n(x_, value, __ATOMIC_SEQ_CST); }
   uint32_t exchange(uint32_t value) { return __atomic_exchange_n(x_, value, __ATOMIC_SEQ_CST); }
   bool replace(uint32_t expected, uint32_t value) {  // only if it is what is expected

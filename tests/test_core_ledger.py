@@ -230,7 +230,7 @@ def test_lsh_by_bytes() -> None:
     rank = width = 16
     # to coordinates; those to projections, once as asked and once as a neuron would move; x.mean
     # and |x|^2; to bytes; and those times every neuron's
-    query = INPUT * rank + 2 * rank * width + 2 * INPUT + width + N * width
+    query = INPUT * rank + 2 * rank * width + 2 * INPUT + width + 1 + N * width
     assert 0 <= hidden["query"] - query <= 2 * rank + SCALARS
     expect(hidden, forward=K * INPUT, rerank=K * INPUT, active=K, candidates=2 * K)
     assert 0 <= hidden["rehash"] - K * 2 * width <= K * SCALARS  # the step, and to bytes again

@@ -238,3 +238,17 @@ def test_outputs_rank_by_what_hashes_tell_and_by_tails_that_are_known(projection
     got = net.topk(twin.csr(examples()[0]), few)[0]
     for row in np.nonzero(clear)[0]:
         assert set(got[row]) == set(np.argsort(-score[row])[:few])
+
+
+def test_large_inputs_rank_outputs_as_small_ones_do() -> None:
+    net = bounded(90, kept=6 / N_OUTPUTS, lookup="scan", candidates=1.0)
+    net.tensors()["layers.1.bias"][...] = 0
+    net.tensors()["layers.0.bias"][...] = 0
+    x = examples()[0]
+    t = net.tensors()
+    t["layers.1.lsh.mean"][...] = 0
+    t["layers.1.lsh.tail"][...] = 0
+    net.sync_after_load()
+    small = net.topk(twin.csr(x), 6)[0]
+    large = net.topk(twin.csr(x * np.float32(1e20)), 6)[0]
+    assert (np.sort(small) == np.sort(large)).mean() > 0.99

@@ -15,6 +15,12 @@ constexpr float kQuantum = 2.5f;   // r of the Euclidean family, as L2-ALSH reco
 constexpr uint32_t kSparsity = 3;  // sparse projections: +-sqrt(3) with probability 1/6 each (Achlioptas 2003)
 constexpr uint64_t kFixedDraw = ~0ull;
 
+float largest_of(const std::vector<float>& x) {
+  float largest = 1e-30f;
+  for (const float v : x) largest = std::max(largest, std::fabs(v));
+  return largest;
+}
+
 }  // namespace
 
 HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, uint64_t layer)
@@ -186,8 +192,10 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
     }
   }
   if (tails_apart()) {
-    const float norm2 = active().dot(q.value.data(), q.value.data(), width_);
-    const float length = std::sqrt(norm2 / static_cast<float>(n_bits_));
+    const float largest = largest_of(q.value), scale = 1.f / largest;  // squares of large ones would overflow
+    float norm2 = 0.f;
+    for (uint32_t j = 0; j < width_; j++) norm2 += (scale * q.value[j]) * (scale * q.value[j]);
+    const float length = largest * std::sqrt(norm2 / static_cast<float>(n_bits_));
     q.cosine.resize(n_bits_ + 1);
     for (uint32_t h = 0; h <= n_bits_; h++) q.cosine[h] = length * cosine_[h];
   }
@@ -198,9 +206,7 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
     for (uint32_t j = 0; j < width_; j++) q.value[j] = scale * q.value[j] + extra_query_[j] + offset_[j];
   }
   if (!bytes()) return encode(q.value.data(), q.word.data());
-  float largest = 1e-30f;
-  for (uint32_t j = 0; j < width_; j++) largest = std::max(largest, std::fabs(q.value[j]));
-  active().quantize(q.value.data(), width_, kQueryMost / largest, kQueryMost, 0,
+  active().quantize(q.value.data(), width_, kQueryMost / largest_of(q.value), kQueryMost, 0,
                     reinterpret_cast<uint8_t*>(q.byte.data()), kBlock);
 }
 
@@ -210,7 +216,7 @@ uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
   const uint64_t projected =
       n ? uint64_t{x.n} * n + 2 * n + (moves ? 2 : 1) * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
   return projected + (moves || euclidean ? 2 * uint64_t{x.n} : 0) + (euclidean ? 2 * width_ + n_columns_ : 0) +
-         (bytes() ? width_ : 0) + (tails_apart() ? width_ + n_bits_ + 1 : 0);
+         (bytes() ? width_ + 1 : 0) + (tails_apart() ? 2 * width_ + 4 + n_bits_ + 1 : 0);
 }
 
 void HashFamily::project_neuron(const float* w, float bias, float* coordinate, float* sketch, float& tail) const {

@@ -161,7 +161,8 @@ def from_bytes(data: bytes) -> Network:
     with _naming("data"):
         tensors = load_tensors(data)  # checks the header
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return from_parts((header.get("__metadata__") or {}).get("hashgrad"), tensors)
+        text = (header.get("__metadata__") or {}).get("hashgrad")
+    return from_parts(text, tensors)
 
 
 def from_parts(text: str | None, tensors: Mapping[str, NDArray[Any]]) -> Network:
