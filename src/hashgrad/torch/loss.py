@@ -28,7 +28,7 @@ def hashing(n_classes: int) -> LSH:
     """How classes are hashed unless told otherwise: tables whose buckets keep the longest rows."""
     return LSH(
         1 / n_classes, pooled=True, rank=64, bits=8, tables=16, code="bits", lookup="tables",
-        bucket=128, probes=1, rehash_every=8192, rebuild_every=200_000,
+        bucket=128, probes=1, rehash_every=2048, rebuild_every=200_000,
     )  # fmt: skip
 
 
