@@ -107,14 +107,6 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
   return net.train(job, team_size(threads));
 }
 
-nb::dict counts_dict(const Counts& c) {
-  nb::dict d;
-  d["query"] = c.query, d["rerank"] = c.rerank, d["forward"] = c.forward, d["backward"] = c.backward;
-  d["update"] = c.update, d["rehash"] = c.rehash, d["rebuild"] = c.rebuild;
-  d["active"] = c.active, d["candidates"] = c.candidates, d["queries"] = c.queries;
-  return d;
-}
-
 nb::dict ledger_dict(const Ledger& ledger) {
   nb::dict d;
   nb::list layers;
@@ -456,6 +448,7 @@ NB_MODULE(_core, m) {
   bind_network(m);
   bind_study(m);
   bind_export(m);
+  bind_linear(m);
 }
 
 }  // namespace hashgrad

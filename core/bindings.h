@@ -69,7 +69,16 @@ inline void check_targets(const Network& net, const Batch& batch, const Targets&
        "y must hold values for the squared loss and labels for the others");
 }
 
+inline nb::dict counts_dict(const Counts& c) {
+  nb::dict d;
+  d["query"] = c.query, d["rerank"] = c.rerank, d["forward"] = c.forward, d["backward"] = c.backward;
+  d["update"] = c.update, d["rehash"] = c.rehash, d["rebuild"] = c.rebuild;
+  d["active"] = c.active, d["candidates"] = c.candidates, d["queries"] = c.queries;
+  return d;
+}
+
 void bind_study(nb::module_& m);   // bindings_study.cpp
 void bind_export(nb::module_& m);  // bindings_export.cpp
+void bind_linear(nb::module_& m);  // bindings_linear.cpp
 
 }  // namespace hashgrad

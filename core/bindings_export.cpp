@@ -1,7 +1,4 @@
 // What a predictor outside the library needs of a hashed layer, beside the tensors of its file: what follows from them.
-#include <cmath>
-#include <numbers>
-
 #include "bindings.h"
 
 namespace hashgrad {
@@ -21,16 +18,6 @@ Out<uint8_t> codes(LshIndex& index, size_t n) {
     for (size_t r = 0; r < width; r++)
       out[i * width + r] = index.codes()[index.code_at(static_cast<uint32_t>(i)) + r / kBlock * kCodeStep + r % kBlock];
   return own(std::move(out), {n, width});
-}
-
-// What a number of bits that differ tells: cos(angle); or, where a transform has made angles tell all, what falls.
-std::vector<float> cosines(const LshSpec& spec, size_t width) {
-  const int bits = spec.bits * spec.tables;
-  std::vector<float> out(width + 1);
-  for (int h = 0; h <= bits; h++)
-    out[static_cast<size_t>(h)] =
-        spec.transform == Transform::kNone ? static_cast<float>(std::cos(std::numbers::pi * h / bits)) : -h;
-  return out;
 }
 
 Out<uint32_t> slots(const Tables& tables) {
@@ -72,7 +59,7 @@ nb::dict hashes(Network& net, size_t l) {
     return d;
   }
   d["signature"] = copied(index->signatures(), {n, family.words()});
-  d["cosine"] = own(cosines(spec, width), {width + 1});
+  d["cosine"] = own(std::vector<float>(family.cosine()), {width + 1});
   if (spec.transform == Transform::kNone) d["norm"] = copied(index->norm(), {n});
   if (family.tails_apart()) d["tail"] = copied(index->tail(), {n}), d["bits"] = spec.bits * spec.tables;
   if (index->tables() && !spec.pooled) d["slots"] = slots(*index->tables());

@@ -165,7 +165,7 @@ struct PyFamily {
       std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
       row.back() = bias.data()[i];
       float tail, norm2;
-      family.project_neuron(row.data(), coordinate.data(), sketch.data(), tail);
+      family.project_neuron(row.data(), row.back(), coordinate.data(), sketch.data(), tail);
       family.finish_neuron(row.data(), tail, coordinate.data(), sketch.data(), norm2);
       family.encode_neuron(sketch.data(), norm2, scale, scratch.data(), &words[i * family.words()]);
     }
@@ -439,6 +439,17 @@ void bind_study(nb::module_& m) {
         return own(std::move(out), {n});
       },
       "w"_a, "rows"_a, "x"_a);
+  m.def(
+      "kernel_sum_rows",
+      [](In<float, 2> rows, In<float, 1> a) {
+        rule(rows.shape(1) % kBlock == 0 && a.shape(0) == rows.shape(0), "rows must be (n, whole blocks), a (n,)");
+        std::vector<const float*> row;
+        for (size_t r = 0; r < rows.shape(0); r++) row.push_back(rows.data() + r * rows.shape(1));
+        std::vector<float> out(rows.shape(1));
+        active().sum_rows(row.data(), a.data(), static_cast<uint32_t>(row.size()), out.size(), out.data());
+        return own(std::move(out), {rows.shape(1)});
+      },
+      "rows"_a, "a"_a);
   m.def(
       "kernel_hamming",
       [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {

@@ -169,6 +169,7 @@ struct Worker {
   std::vector<float> value;
   std::vector<uint32_t> cut;  // per example and part: where the part's neurons begin in the active set
   std::vector<Incidence::Entry> bias;
+  std::vector<const float*> row;
   std::vector<const Query*> query;
   std::vector<float*> score;
   std::vector<std::pair<float, const Query*>> steps;

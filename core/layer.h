@@ -122,6 +122,7 @@ class Layer {
   void update_row(uint32_t i, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
                   bool alone, Worker& w);
   Row sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
+  bool sum_whole_rows(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
   float row_factor(uint32_t i, float gradient_square, const Rate& rate);
 

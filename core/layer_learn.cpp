@@ -2,6 +2,7 @@
 // weights as they are, then the weights' step, and the move of their hashes.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "layer.h"
 
@@ -156,6 +157,11 @@ Row Layer::sum_of_gradients(std::span<const Incidence::Entry> entries, const Gro
   const size_t columns = stride_of(n_columns_);
   std::vector<float>& g = w.gradient;
   if (g.size() < columns) g.resize(columns);
+  if (sum_whole_rows(entries, group, w)) {
+    w.block.resize(columns / kBlock);
+    std::iota(w.block.begin(), w.block.end(), 0u);
+    return {nullptr, nullptr, 0, g.data(), w.block.data(), static_cast<uint32_t>(w.block.size())};
+  }
   if (w.touched.size() < columns / kBlock) w.touched.resize(columns / kBlock);
   w.block.clear();
   const auto touch = [&](uint32_t block) {
@@ -169,10 +175,9 @@ Row Layer::sum_of_gradients(std::span<const Incidence::Entry> entries, const Gro
     const Row& x = group[entry.example].input_of(number_);
     const float delta = group[entry.example].passages[number_].delta[entry.position];
     if (x.dense) {
-      for (uint32_t b = 0; b < x.n_blocks; b++) {
-        touch(x.block[b]);
-        active().axpy(&g[size_t{x.block[b]} * kBlock], delta, x.dense + size_t{x.block[b]} * kBlock, kBlock);
-      }
+      constexpr uint32_t kItself = 0;
+      for (uint32_t b = 0; b < x.n_blocks; b++) touch(x.block[b]);
+      active().add_rows(x.dense, columns, &kItself, &delta, 1, x, g.data());
     } else {
       for (uint32_t e = 0; e < x.n; e++) {
         touch(x.index[e] / static_cast<uint32_t>(kBlock));
@@ -184,6 +189,24 @@ Row Layer::sum_of_gradients(std::span<const Incidence::Entry> entries, const Gro
   for (const uint32_t b : w.block) w.touched[b] = 0;
   std::sort(w.block.begin(), w.block.end());
   return {nullptr, nullptr, 0, g.data(), w.block.data(), static_cast<uint32_t>(w.block.size())};
+}
+
+// The same where most blocks of most inputs hold something: all blocks, whose sums then stay in registers.
+bool Layer::sum_whole_rows(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const {
+  const size_t columns = stride_of(n_columns_);
+  size_t blocks = 0;
+  w.row.clear(), w.value.clear();
+  for (const Incidence::Entry& entry : entries) {
+    const Row& x = group[entry.example].input_of(number_);
+    if (!x.dense) return false;
+    blocks += x.n_blocks;
+    w.row.push_back(x.dense);
+    w.value.push_back(group[entry.example].passages[number_].delta[entry.position]);
+  }
+  if (4 * blocks * kBlock < 3 * entries.size() * columns) return false;
+  active().sum_rows(w.row.data(), w.value.data(), static_cast<uint32_t>(entries.size()), columns, w.gradient.data());
+  w.counts[number_].update += entries.size() * columns;
+  return true;
 }
 
 }  // namespace hashgrad

@@ -112,7 +112,9 @@ def expected(net: Any, bound: int) -> list[set[int]]:
     t = net.tensors()
     tables = buckets(net, bound)
     hidden = np.maximum(examples()[0] @ t["layers.0.weight"].T + t["layers.0.bias"], 0)
-    queries = np.column_stack([hidden, np.zeros(N_ROWS)]) - t["layers.1.lsh.mean"]  # tails are apart
+    queries = (
+        np.column_stack([hidden, np.zeros(N_ROWS)]) - t["layers.1.lsh.mean"]
+    )  # tails are apart
     value = queries @ twin.projections(t, "layers.1")[1]
     out = []
     for row in value[:, : BITS * TABLES]:

@@ -77,6 +77,17 @@ def test_projections(level: str, n: int, bits: int) -> None:
         )
 
 
+@pytest.mark.parametrize("columns", [16, 48, 64, 208, 400])
+def test_sums_of_rows(level: str, columns: int) -> None:
+    assert _core.simd_level() == level
+    random = np.random.default_rng(columns)
+    for n in (0, 1, 5, 60):
+        rows = random.normal(size=(n, columns)).astype(np.float32)
+        a = random.normal(size=n).astype(np.float32)
+        terms = rows.astype(float) * a[:, None]
+        twin.close(_core.kernel_sum_rows(rows, a), terms.sum(axis=0), np.abs(terms).sum(axis=0))
+
+
 @pytest.mark.parametrize("words", [*range(1, 10), 13, 32])
 def test_hamming_distances(level: str, words: int) -> None:
     assert _core.simd_level() == level

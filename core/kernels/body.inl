@@ -25,6 +25,7 @@ constexpr Kernels kTable = {
     positives,
     dot_rows,
     add_rows,
+    sum_rows,
     add_columns,
     learn_columns,
     {{update<Sgd, false>, update<Momentum, false>, update<Adagrad, false>, update<Adam, false>, update<Sgd, false>},

@@ -52,21 +52,17 @@ void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_
   }
 }
 
-// cos(pi * d / bits), to 1e-6: sin(pi * t) for t = 1/2 - d / bits, by the polynomial of this degree that errs least.
-inline float cosine_of(uint16_t distance, float share) {
-  const float t = 0.5f - share * static_cast<float>(distance), t2 = t * t;
-  return t * (3.14158208f + t2 * (-5.16714485f + t2 * (2.54191778f + t2 * -0.55468411f)));
-}
-
-void similarity(const uint16_t* distance, uint32_t n, float bits, const float* norm, float length, const float* tail,
+void similarity(const uint16_t* distance, const float* norm, const float* tail, const float* cosine, uint32_t n,
                 float* score) {
-  const float share = 1.f / bits;
-  if (tail) {
+  if (norm && tail) {
 #pragma omp simd
-    for (uint32_t r = 0; r < n; r++) score[r] = norm[r] * (length * cosine_of(distance[r], share)) + tail[r];
+    for (uint32_t r = 0; r < n; r++) score[r] = norm[r] * cosine[distance[r]] + tail[r];
+  } else if (norm) {
+#pragma omp simd
+    for (uint32_t r = 0; r < n; r++) score[r] = norm[r] * cosine[distance[r]];
   } else {
 #pragma omp simd
-    for (uint32_t r = 0; r < n; r++) score[r] = norm[r] * (length * cosine_of(distance[r], share));
+    for (uint32_t r = 0; r < n; r++) score[r] = cosine[distance[r]];
   }
 }
 

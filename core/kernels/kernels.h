@@ -85,6 +85,8 @@ struct Kernels {
   // (g[column]).
   void (*add_rows)(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n, const Row& x,
                    float* g);
+  // out[0..n_columns) = sum_r a[r] * row[r][0..n_columns), in the rows' order; n_columns a multiple of 16
+  void (*sum_rows)(const float* const* row, const float* a, uint32_t n, size_t n_columns, float* out);
 
   // Input-major weights.
   // z[0..n) = sum_e x.value[e] * w[x.index[e] * stride ..]; n a multiple of 16.
@@ -110,9 +112,9 @@ struct Kernels {
   void (*signs)(const float* x, size_t bits, uint64_t* words);
   // distance[r] = popcount(signature[r] XOR query); signatures are n rows of `words` 64-bit words.
   void (*hamming)(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance);
-  // score[r] = length * norm[r] * cos(pi * distance[r] / bits) + tail[r]; tail null: none
-  void (*similarity)(const uint16_t* distance, uint32_t n, float bits, const float* norm, float length,
-                     const float* tail, float* score);
+  // score[r] = norm[r] * cosine[distance[r]] + tail[r]; norm null: all 1; tail null: all 0
+  void (*similarity)(const uint16_t* distance, const float* norm, const float* tail, const float* cosine, uint32_t n,
+                     float* score);
   // out = x * scale, held within -most .. most, to the nearest integer, plus `middle`: sixteen bytes, then sixteen more
   // `step` bytes on, and so forth; width a multiple of 16.
   void (*quantize)(const float* x, uint32_t width, float scale, float most, int32_t middle, uint8_t* out, size_t step);

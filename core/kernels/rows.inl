@@ -79,3 +79,18 @@ void add_rows(const float* w, size_t stride, const uint32_t* rows, const float* 
     }
   }
 }
+
+template <int kWidth>  // kWidth blocks of the sum stay in registers over all rows
+inline void sum_strip(const float* const* row, const float* a, uint32_t n, size_t at, float* out) {
+  Block s[kWidth] = {};
+  for (uint32_t r = 0; r < n; r++)
+    for (int k = 0; k < kWidth; k++) s[k] += a[r] * load(row[r] + at + 16 * static_cast<size_t>(k));
+  for (int k = 0; k < kWidth; k++) store(out + at + 16 * static_cast<size_t>(k), s[k]);
+}
+
+void sum_rows(const float* const* row, const float* a, uint32_t n, size_t n_columns, float* out) {
+  size_t at = 0;
+  for (; at + 128 <= n_columns; at += 128) sum_strip<8>(row, a, n, at, out);
+  for (; at + 64 <= n_columns; at += 64) sum_strip<4>(row, a, n, at, out);
+  for (; at < n_columns; at += 16) sum_strip<1>(row, a, n, at, out);
+}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "lsh/subspace.h"
 #include "random.h"
@@ -49,6 +50,11 @@ HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, u
       extra_query_[j] += transform_query(spec.transform) * extra_[t * width_ + j];
     }
   for (uint32_t j = 0; j < n_bits_; j++) offset_[j] = 2.f * kQuantum * random.uniform();
+  if (bytes()) return;
+  cosine_.resize(width_ + 1);
+  for (uint32_t h = 0; h <= n_bits_; h++)
+    cosine_[h] = spec.transform == Transform::kNone ? static_cast<float>(std::cos(std::numbers::pi * h / n_bits_))
+                                                    : -static_cast<float>(h);
 }
 
 void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost) {
@@ -179,8 +185,12 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
       q.value[j] -= mean_projection_[j] + (tails_apart() ? bias[j] : 0.f);
     }
   }
-  if (tails_apart())
-    q.length = std::sqrt(active().dot(q.value.data(), q.value.data(), width_) / static_cast<float>(n_bits_));
+  if (tails_apart()) {
+    const float norm2 = active().dot(q.value.data(), q.value.data(), width_);
+    const float length = std::sqrt(norm2 / static_cast<float>(n_bits_));
+    q.cosine.resize(n_bits_ + 1);
+    for (uint32_t h = 0; h <= n_bits_; h++) q.cosine[h] = length * cosine_[h];
+  }
   if (euclidean) {  // nearness needs the query's length to be 1
     float norm2 = q.norm2 - 2.f * q.mean_dot;
     for (uint32_t c = 0; c < n_columns_; c++) norm2 += mean_[c] * mean_[c];
@@ -200,13 +210,13 @@ uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
   const uint64_t projected =
       n ? uint64_t{x.n} * n + 2 * n + (moves ? 2 : 1) * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
   return projected + (moves || euclidean ? 2 * uint64_t{x.n} : 0) + (euclidean ? 2 * width_ + n_columns_ : 0) +
-         (bytes() || tails_apart() ? width_ : 0);
+         (bytes() ? width_ : 0) + (tails_apart() ? width_ + n_bits_ + 1 : 0);
 }
 
-void HashFamily::project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const {
+void HashFamily::project_neuron(const float* w, float bias, float* coordinate, float* sketch, float& tail) const {
   const size_t n = mean_projection_.size();
   float* out = n_coordinates_ ? coordinate : sketch;
-  tail = w[n_columns_ - 1] + active().dot(w, mean_.data(), n_columns_ - 1);
+  tail = bias + active().dot(w, mean_.data(), n_columns_ - 1);
   active().project(projection_.data(), n, nullptr, w, n_columns_ - 1, out);
   if (!tails_apart()) active().axpy(out, tail, &projection_[(n_columns_ - 1) * n], n);
 }

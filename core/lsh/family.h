@@ -37,7 +37,7 @@ struct Query {
   std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
   float mean_dot = 0.f;           // x . mean
   float norm2 = 0.f;              // |[x; 1]|^2
-  float length = 0.f;             // pooled only: |x - mean|, as far as its projections tell
+  std::vector<float> cosine;      // tails apart only: the family's, times |x - mean|, as far as projections tell it
 };
 
 class HashFamily {
@@ -52,10 +52,11 @@ class HashFamily {
   void hash_query(const Row& x, bool moves, Query& q) const;
   uint64_t query_cost(const Row& x, bool moves) const;
 
-  // The neuron in row w (n_columns floats), in two steps, between which a subspace may be balanced anew.
+  // The neuron with weights w (all columns but the bias's) and its bias, in two steps, between which a subspace may be
+  // balanced anew.
   // First the tail b + w.mean, and P v into `coordinate` (n_coordinates, not yet balanced) or, without a subspace,
   // `sketch`.
-  void project_neuron(const float* w, float* coordinate, float* sketch, float& tail) const;
+  void project_neuron(const float* w, float bias, float* coordinate, float* sketch, float& tail) const;
   // Then norm2 = |v|^2 and, for a subspace (in which v is then taken), balanced coordinates, less the centre where
   // there is one, and sketch (width).
   void finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const;
@@ -98,6 +99,9 @@ class HashFamily {
   // ranks none before another, but their hashes no longer all say what the neurons have in common.
   Array<float>& centre() { return centre_; }
   Array<float>& mean() { return mean_; }
+  // Of two signatures, per number of bits that differ: cos(angle) or, where a transform has made angles tell all, what
+  // falls as the angle grows.
+  const std::vector<float>& cosine() const { return cosine_; }
 
  private:
   void draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost);
@@ -123,6 +127,7 @@ class HashFamily {
   Array<float> extra_;            // terms x width: projections of the transform's coordinates
   Array<float> extra_query_;      // width: what those coordinates add to a query
   Array<float> offset_;           // width, Euclidean family only
+  std::vector<float> cosine_;     // bits only: width + 1
 };
 
 }  // namespace hashgrad

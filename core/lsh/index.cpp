@@ -64,7 +64,7 @@ void LshIndex::hash(uint32_t i, const Weights& w, LookupScratch& s) {
   float* sketch = sketches_ ? &sketch_[i * width] : s.sketch.data();
   float* coordinate = coordinate_.empty() ? s.coordinate.data() : &coordinate_[i * n];
   float norm2, tail;
-  family_.project_neuron(w.row(i), coordinate, sketch, tail);
+  family_.project_neuron(w.row(i), w.bias(i), coordinate, sketch, tail);
   family_.finish_neuron(w.row(i), tail, coordinate, sketch, norm2);
   if (!norm2_.empty()) norm2_[i] = norm2;
   if (!tail_.empty()) tail_[i] = tail;
@@ -84,7 +84,7 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
   Array<float> coordinate(n * n_coordinates), sketch(n_coordinates ? 0 : n * width), norm2(n), largest(n), tail(n);
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
   team.each(n, 16, [&](int, size_t s) {
-    family_.project_neuron(w.row(id(s)), n_coordinates ? &coordinate[s * n_coordinates] : nullptr,
+    family_.project_neuron(w.row(id(s)), w.bias(id(s)), n_coordinates ? &coordinate[s * n_coordinates] : nullptr,
                            n_coordinates ? nullptr : &sketch[s * width], tail[s]);
   });
   cost += family_.rebalance(coordinate, n);
@@ -196,7 +196,7 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   for (uint32_t s = 0; s < n; s++) {
     const auto i = static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n);
     float tail, norm2;
-    family_.project_neuron(w.row(i), coordinate.data(), sketch.data(), tail);
+    family_.project_neuron(w.row(i), w.bias(i), coordinate.data(), sketch.data(), tail);
     family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
     if (family_.bytes()) {
       quantize(sketch.data(), anew.data(), kBlock);
@@ -234,13 +234,9 @@ void LshIndex::score_signatures(const uint64_t* signature, const float* norm, co
                                 const Query& q, LookupScratch& s, float* score) const {
   s.distance.resize(n);
   active().hamming(signature, family_.words(), n, q.word.data(), s.distance.data());
-  if (family_.spec().transform != Transform::kNone) {
-    for (uint32_t r = 0; r < n; r++) score[r] = -static_cast<float>(s.distance[r]);
-    return;
-  }
-  const auto bits = static_cast<float>(family_.spec().bits * family_.spec().tables);
   const bool apart = family_.tails_apart();
-  active().similarity(s.distance.data(), n, bits, norm, apart ? q.length : 1.f, apart ? tail : nullptr, score);
+  active().similarity(s.distance.data(), family_.spec().transform == Transform::kNone ? norm : nullptr,
+                      apart ? tail : nullptr, (apart ? q.cosine : family_.cosine()).data(), n, score);
 }
 
 namespace {

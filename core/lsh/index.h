@@ -16,13 +16,16 @@ namespace hashgrad {
 
 constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
 
-// Neurons' weights: n_rows rows of `stride` floats, of which n_columns count; the last is the bias.
+// Neurons' weights: n_rows rows of `stride` floats. Of n_columns, the bias's counted in, it is the last of a row,
+// unless biases lie elsewhere: then rows have one column less.
 struct Weights {
   const float* data;
   size_t stride;
   uint32_t n_rows;
   uint32_t n_columns;
+  const float* biases = nullptr;  // n_rows
   const float* row(uint32_t i) const { return data + stride * i; }
+  float bias(uint32_t i) const { return biases ? biases[i] : row(i)[n_columns - 1]; }
 };
 
 // What a look-up needs beside the query; one per thread.
@@ -30,11 +33,11 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
-  std::vector<uint64_t> word;  // the signatures of those found
-  std::vector<float> score;    // per candidate
+  std::vector<uint64_t> word;     // the signatures of those found
+  std::vector<float> score;       // per candidate
   std::vector<float> norm, tail;  // per candidate
-  std::vector<float> encode;   // width
-  std::vector<float> sketch;   // width
+  std::vector<float> encode;      // width
+  std::vector<float> sketch;      // width
   std::vector<float> coordinate;
   std::vector<const int8_t*> query;
   ChooseScratch choose;
@@ -71,6 +74,7 @@ class LshIndex {
   void move_in_tables(int table, std::span<const uint32_t> neurons);
 
   void mark(uint32_t neuron) { dirty_[neuron] = 1; }
+  bool marked(uint32_t neuron) const { return dirty_[neuron] != 0; }
   uint64_t rehash_marked(const Weights& w, Team& team);
 
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
@@ -80,15 +84,14 @@ class LshIndex {
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
-  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts, two
-  // where the query's does too (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
+  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts
+  // (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
   uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
     if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
     const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
     const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
-    const uint64_t each = spec.transform != Transform::kNone ? 0 : family_.tails_apart() ? 2 : 1;
-    return each * std::min<uint64_t>(met, n_neurons_) +
+    return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
            probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
   }
   bool incremental() const { return incremental_; }

@@ -68,6 +68,8 @@ def recall(network: Network, job: Job, rows: int, products: int) -> list[dict[st
         rows: how many at most,
         products: of about so many multiplications at most; one row is always taken.
     """
+    if all(layer.selector.word == "dense" for layer in network.layers):  # known
+        return [{"recall": 1.0, "gain": 1.0} for _ in network.layers]
     affordable = max(1, products // network.n_parameters)
     some = sample_rows(network.seed, job.rows)[: min(rows, affordable)]
     found = network._core.recall(job.inputs.batch, some)

@@ -206,9 +206,11 @@ def chunks(
     _check_workers(network)
     state, core = network._state, network._core
     batch, targets = job.inputs.batch, job.targets.targets
-    sample = sample_rows(network.seed, job.rows)
     start = time.perf_counter()
     hashed = any(way["code"] != "none" for way in core.arrangement())
+    # Once a network without hashes is planned, nothing is estimated from a sample.
+    estimates = core.step == 0 or any(isinstance(layer.selector, LSH) for layer in network.layers)
+    sample = sample_rows(network.seed, job.rows) if estimates else job.rows[:1]
     if core.step == 0 and not network._ways and not (hashed and core.built):
         plan(network, batch, sample)
     if core.step == 0 and network.prior:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..data import Inputs
+from ..history import sample_rows
 from ..layers import Dense
 from ..network import Network
 from ..prediction import Predictor
 from ..selectors import LSH, Selector, WinnerTakeAll
-from ..training import sample_rows
 from .dense_weights import DenseWeights
 from .shares import Kept
 
