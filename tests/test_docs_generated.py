@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 import hashgrad
-from hashgrad import advising, callbacks, datasets, export, metrics, sparsification
+from hashgrad import advising, callbacks, datasets, export, metrics, sparsification, torch
 from hashgrad.cli import app
 from hashgrad.defaults import PARAMETERS
 
@@ -71,7 +71,7 @@ def test_every_public_name_has_a_place_in_the_reference() -> None:
         for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
     public = {f"hashgrad.{name}" for name in hashgrad.__all__ if not name.startswith("__")}
-    for module in (advising, callbacks, datasets, export, sparsification):
+    for module in (advising, callbacks, datasets, export, sparsification, torch):
         names = (name for name in module.__all__ if not hasattr(hashgrad, name))
         public |= {f"{module.__name__}.{name}" for name in names}
     public |= {f"hashgrad.metrics.{name}" for name in ("accuracy", "psp_at_k", "r2")}
