@@ -20,7 +20,8 @@ def made_up(n_rows: int, seed: int, n_words: int = 3000, n_labels: int = 600) ->
     words = np.random.default_rng(0).integers(0, n_words, size=(n_labels, 8))  # that a label likes
     random = np.random.default_rng(seed)
     labels = np.array([random.choice(n_labels, 3, replace=False) for _ in range(n_rows)])
-    liked = words[labels][:, :, random.integers(0, 8, size=4)].reshape(n_rows, -1)
+    places = random.integers(0, 8, size=(n_rows, 3, 4))  # each row has its own four of a label's
+    liked = np.take_along_axis(words[labels], places, axis=2).reshape(n_rows, -1)
     columns = np.hstack([liked, random.integers(0, n_words, size=(n_rows, 10))])
     ones = np.ones(columns.size, np.float32)
     rows = np.repeat(np.arange(n_rows), columns.shape[1])

@@ -10,6 +10,7 @@ import benchmark_charts
 import benchmarks
 import commands
 import hashing_pictures
+import model_pictures
 import parameters
 import training_pictures
 
@@ -17,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "benchmarks.md": benchmarks.page,
     "reference/parameters.md": parameters.page,
     "reference/command-line.md": commands.page,
+    "report/digits.html": model_pictures.report,
 }
 
 # Documents of the repository, and where the site has them; its other files are not in it.
@@ -45,6 +47,8 @@ PICTURES: dict[str, Callable[[], str]] = {
     "races": benchmark_charts.races,
     "ratios": benchmark_charts.ratios,
     "many-labels": benchmark_charts.many_labels,
+    "plot": model_pictures.plot,
+    "curve": model_pictures.curve,
 }
 
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
