@@ -50,7 +50,7 @@ def set_at(tree, path, value):
 
 
 DELETE = object()
-WHOLE = "must be a whole and unaltered safetensors file, got: "
+WHOLE = "must be a whole safetensors file, got: "
 COVERED = "not fully covered|IncompleteBuffer"  # the library's words, new and old
 
 

@@ -120,7 +120,7 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Network
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not a whole, unaltered model file of a format this version reads.
+        ValueError: it is not a whole model file of a format this version reads.
 
     Example:
         >>> import pathlib, tempfile, hashgrad
@@ -152,7 +152,7 @@ def from_bytes(data: bytes) -> Network:
     """The network of a file's bytes.
 
     Raises:
-        ValueError: they are not a whole, unaltered model file of a format this version reads.
+        ValueError: they are not a whole model file of a format this version reads.
 
     >>> from hashgrad import Dense, Network
     >>> from_bytes(to_bytes(Network(2, [Dense(4), Dense(2)]))).n_inputs
@@ -177,7 +177,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not a whole, unaltered model file of a format this version reads.
+        ValueError: it is not a whole model file of a format this version reads.
     """
     with _opened(path) as file:
         return _read_header(file)
@@ -205,7 +205,7 @@ def _naming(where: str) -> Iterator[None]:
     except SafetensorError as error:
         raise ValueError(
             f"{where} is not a valid hashgrad model: "
-            f"it must be a whole and unaltered safetensors file, got: {error}"
+            f"it must be a whole safetensors file, got: {error}"
         ) from error
 
 

@@ -61,7 +61,12 @@ def export(
     if format == "onnx":
         hashgrad.export_onnx(network, out)
         result |= {"path": out, "bytes": Path(out).stat().st_size}
-        rows += [("ONNX", f"{out} ({in_words(result['bytes'])})")]
+        answers = "scores" if network.loss == "squared" else "scores, probabilities, label"
+        rows += [
+            ("ONNX", f"{out} ({in_words(result['bytes'])})"),
+            ("input", f"x (rows, {network.n_inputs}), float32"),
+            ("outputs", answers),
+        ]
     else:
         made = hashgrad.export_c(network, out, weights=chosen)
         result |= made.to_dict()
