@@ -12,7 +12,8 @@ from hashgrad import LSH, SGD, Adaptive, Dense, Network, Random, WinnerTakeAll, 
 from hashgrad.export.layers import read_layers
 
 TABLES = {"lookup": "tables", "tables": 24}
-POOLED = Dense(300, active=LSH(0.05, pooled=True, bits=4, tables=16, code="bits", candidates=2))
+# 65 bits, an odd number: no neuron is at a right angle, where its tail alone would count.
+POOLED = Dense(300, active=LSH(0.05, pooled=True, bits=5, tables=13, code="bits", candidates=2))
 SHAPES = {
     "bytes": [hashed(200), hashed(96)],
     "bits": [hashed(200, code="bits"), hashed(96, projection="gaussian", code="bits")],
