@@ -4,12 +4,16 @@ import re
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from conftest import N_INPUTS, hashed, network
 from export_help import OTHERS, WARNINGS, Predictor, run
 from hashgrad import LSH, SGD, Adaptive, Dense, Network, Random, WinnerTakeAll, export_c
+from hashgrad.export.layers import read_layers
 
 TABLES = {"lookup": "tables", "tables": 24}
+# 65 bits, an odd number: no neuron is at a right angle, where its tail alone would count.
+POOLED = Dense(300, active=LSH(0.05, pooled=True, bits=5, tables=13, code="bits", candidates=2))
 SHAPES = {
     "bytes": [hashed(200), hashed(96)],
     "bits": [hashed(200, code="bits"), hashed(96, projection="gaussian", code="bits")],
@@ -18,6 +22,11 @@ SHAPES = {
     "euclidean": [
         hashed(200, transform="l2-alsh"),
         hashed(96, 0.3, transform="l2-alsh", projection="gaussian", **TABLES),
+    ],
+    "euclidean and signs": [hashed(200, transform="l2-alsh"), hashed(96, code="bits")],
+    "euclidean and signs in tables": [
+        hashed(200, 0.3, **TABLES),
+        hashed(96, 0.3, transform="l2-alsh", **TABLES),
     ],
     "tables": [hashed(200, 0.3, **TABLES), hashed(96, 0.3, **TABLES, probes=9)],
     "collisions": [
@@ -109,14 +118,34 @@ def test_outputs_that_hashing_leaves_out_have_no_score_and_retired_labels_none(
     assert not np.isin(answers.best, [2, 50, 89]).any()
 
 
+@pytest.fixture(scope="module")
+def pooled(tags):
+    """Outputs in a pool, hashed without the part that all inputs share: its tails are added."""
+    X, _ = tags
+    random = np.random.default_rng(4)
+    Y = (X @ random.normal(size=(N_INPUTS, 300)) > 1.5).astype(np.int8)
+    net = Network(N_INPUTS, [Dense(70), POOLED], loss="logistic", batch_size=8)
+    return net.fit(X, csr_array(Y), epochs=2)
+
+
 @pytest.mark.parametrize("weights", ["float32", "int8"])
-def test_pooled_outputs_with_several_labels_a_row(tags, tmp_path, weights):
-    X, Y = tags
-    top = Dense(6, active=LSH(0.5, pooled=True, bits=4, tables=16))
-    net = Network(N_INPUTS, [Dense(70), top], loss="logistic", batch_size=8).fit(X, Y, epochs=2)
-    answers = Predictor(net, tmp_path, weights)(X.toarray())
-    check(answers, net if weights == "float32" else net.compact(), X, 0.99)
+def test_pooled_outputs_with_several_labels_a_row(pooled, tags, tmp_path, weights):
+    X, _ = tags
+    predictor = Predictor(pooled, tmp_path, weights)
+    assert "_tail[300]" in (tmp_path / "model.c").read_text()
+    answers = predictor(X.toarray())
+    check(answers, pooled if weights == "float32" else pooled.compact(), X, 0.99)
     assert (answers.probabilities == 0).any()  # of outputs left out
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_pooled_outputs_of_vast_inputs_are_those_of_large_ones(pooled, tags, tmp_path, weights):
+    predictor, rows = Predictor(pooled, tmp_path, weights), tags[0].toarray()
+    large, vast = (predictor(np.ldexp(rows, power)).scores for power in (40, 64))
+    left_out = -np.finfo(np.float32).max
+    assert ((large == left_out) == (vast == left_out)).all()
+    there = large != left_out  # biases are below rounding in both
+    np.testing.assert_allclose(np.ldexp(vast[there], -24), large[there], rtol=1e-5)
 
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
@@ -134,21 +163,33 @@ def test_the_squared_loss_gives_values(line, tmp_path, weights):
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_the_bound_is_reached_where_nothing_rests(blobs, tmp_path, weights):
-    layers = [hashed(200, code="bits"), hashed(96), Dense(70, layout="input"), Dense(66)]
+    layers = [
+        hashed(200, code="bits"),
+        hashed(96),
+        hashed(80, transform="l2-alsh"),
+        Dense(70, layout="input"),
+        Dense(66),
+    ]
     linear = [Dense(layer.n, "linear", layer.active, layer.layout) for layer in layers]
     net = network(*linear).fit(*blobs, epochs=1)
     predictor = Predictor(net, tmp_path, weights)
     assert (predictor(blobs[0]).multiplications == predictor.made.multiplications).all()
 
 
-def test_multiplications_are_those_of_the_ledger(blobs, tmp_path):
-    X = blobs[0]
-    net = network(hashed(200), hashed(96, code="bits"))
-    net.fit(X, blobs[1], epochs=2).decision_function(X)
+@pytest.mark.parametrize(
+    "top", [hashed(300), hashed(300, code="bits"), POOLED], ids=["bytes", "bits", "tails"]
+)
+def test_multiplications_are_those_of_the_ledger(top, blobs, tmp_path):
+    # The core reads rows in blocks of 16, zeros included: with their biases, these fill theirs.
+    X, y = np.ascontiguousarray(blobs[0][:, :15]), blobs[1]
+    net = Network(15, [Dense(31, "linear", layout="neuron"), top], batch_size=2).fit(X, y, epochs=2)
+    net.decision_function(X)
     counted = net.report().to_dict()["prediction"]["multiplications_per_example"]
-    spent = Predictor(net, tmp_path, "float32")(X).multiplications.mean()
-    # The core reads rows in blocks of 16, zeros included, and counts more for a hash's centre.
-    assert 0.85 * counted < spent <= counted
+    layer = read_layers(net)[-1]
+    counted -= layer.columns  # the core counts one more for a hash's centre
+    if top is POOLED:  # the core multiplies a table of cosines by the input's length, C each cosine
+        counted += layer.neurons - (layer.hashes["bits"] + 1)
+    assert (Predictor(net, tmp_path, "float32")(X).multiplications == counted).all()
 
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
@@ -241,6 +282,18 @@ def test_other_weights_are_refused(tmp_path):
     net = Network(2, [Dense(2)])
     with pytest.raises(ValueError, match="weights must be one of 'int8', 'float32', got 'int4'"):
         export_c(net, tmp_path / "model.c", weights="int4")
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [("layers.0.weight", (2, 3)), ("layers.1.weight", (1, 5)), ("layers.1.bias", 1)]
+)
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_weights_that_are_not_finite_are_refused(name, at, value, blobs, tmp_path):
+    net = network().fit(*blobs, epochs=1)
+    net._core.tensors()[name][at] = value
+    with pytest.raises(ValueError, match=f"'{name}' must be finite, got {value} at"):
+        export_c(net, tmp_path / "model.c")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_network_without_hashes_is_refused(tmp_path):

@@ -78,7 +78,8 @@ def export_c(network: Network, path: str | os.PathLike[str], *, weights: str = "
         The files, and what flash, RAM and multiplications they take.
 
     Raises:
-        ValueError: a path that does not end in `.c`, a name that C does not allow, other weights.
+        ValueError: a path that does not end in `.c`, a name that C does not allow, other weights,
+            or a network that holds NaN or infinity.
         RuntimeError: a hashed layer has no tables yet.
         OSError: a file cannot be written.
 

@@ -141,7 +141,7 @@ def _hashing(layer: Layer, n: int) -> int:
     if "norm" in parts and not layer.by_collisions:
         total += (2 if "tail" in parts else 1) * layer.neurons
     if "tail" in parts:
-        total += width + 2
+        total += 2 * width + 4
     if "slots" in parts and layer.probes > 1:
         total += (3 if euclidean else 1) * parts["slots"].shape[0] * layer.bits
     return total

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashgrad import _core
+from hashgrad import _core, files
 from hashgrad.selectors import LSH, Adaptive, Random, WinnerTakeAll
 from hashgrad.specification import core_layer
 
@@ -88,6 +88,7 @@ def read_layers(network: Network) -> list[Layer]:
     """The network's layers, first to last.
 
     Raises:
+        ValueError: a weight is NaN or infinite; the message names its layer.
         RuntimeError: a hashed layer has no tables yet.
     """
     network._need_tables()
@@ -112,10 +113,10 @@ def _read(network: Network, number: int, way: dict[str, str], tensors: dict[str,
     hashes = _core.hashes(network._core, number)
     candidates = min(n, math.ceil(hashes["candidates"] * kept)) if hashes else n
     by_input = way["layout"] == "input"
-    weight = tensors[f"layers.{number}.weight"]
+    weight, bias = (_finite(tensors, f"layers.{number}.{kind}") for kind in ("weight", "bias"))
     return Layer(
         weight=np.ascontiguousarray(weight.T if by_input else weight),
-        bias=np.ascontiguousarray(tensors[f"layers.{number}.bias"]),
+        bias=np.ascontiguousarray(bias),
         activation=spec.activation,
         keep=keep,
         kept=kept if keep == BEST else n,
@@ -129,6 +130,11 @@ def _read(network: Network, number: int, way: dict[str, str], tensors: dict[str,
         by_collisions=spec.lsh.ranking == "collisions",
         hashes=hashes,
     )
+
+
+def _finite(tensors: dict[str, Any], name: str) -> Any:
+    files._check_values(name, tensors[name])
+    return tensors[name]
 
 
 def sizes_of(network: Network) -> str:

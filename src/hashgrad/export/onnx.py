@@ -40,7 +40,7 @@ def export_onnx(network: Network, path: str | os.PathLike[str]) -> None:
 
     Raises:
         ImportError: the package onnx is not installed.
-        ValueError: more weights than a file can hold, 2 GiB.
+        ValueError: more weights than a file can hold, 2 GiB, or one that is NaN or infinite.
         RuntimeError: a hashed layer has no tables yet.
         OSError: the file cannot be written.
 
