@@ -103,7 +103,7 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
         tensors[_RESTING] = network._state.resting
     tensors |= {_BEST + name: tensor for name, tensor in network._state.best.items()}
     for name, tensor in tensors.items():
-        _check_values(name, tensor)
+        check_values(name, tensor)
     # The core pads its rows; the library writes memory as it lies.
     return text, {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
 
@@ -278,7 +278,7 @@ def _check_tensors(tensors: Mapping[str, Stored], expected: Mapping[str, Stored]
             )
 
 
-def _check_values(name: str, tensor: NDArray[Any]) -> None:
+def check_values(name: str, tensor: NDArray[Any]) -> None:
     """Raise ValueError unless a tensor holds what training can leave in it."""
     word = name.rpartition(".")[2]
     if word in ("dirty", "resting"):
@@ -336,7 +336,7 @@ def _restored(header: Header, tensor: Callable[[str], NDArray[Any]]) -> Network:
     for name in header.tensors:
         ours = name == _RESTING or name.startswith(_BEST)
         values = np.array(tensor(name)) if ours else tensor(name)
-        _check_values(name, values)
+        check_values(name, values)
         if name == _RESTING:
             header.state.resting = values
         elif ours:

@@ -133,7 +133,7 @@ def _read(network: Network, number: int, way: dict[str, str], tensors: dict[str,
 
 
 def _finite(tensors: dict[str, Any], name: str) -> Any:
-    files._check_values(name, tensors[name])
+    files.check_values(name, tensors[name])
     return tensors[name]
 
 
