@@ -8,7 +8,8 @@ for all: an `EmbeddingBag` of 8 x 58,488 rows, 128 ReLU units, sparse gradients,
 steps of `torch.optim.SparseAdam` for the rows of a batch, compiled), a rate that falls to zero.
 `uniform` is `LSHSoftmaxLoss` with `wrong=0`: labels and random classes, by the same operator, so
 that only what hashing brings and costs is between the two. `adaptive` is PyTorch's own
-`AdaptiveLogSoftmaxWithLoss`, whose dense parameters are stepped by `torch.optim.Adam`. `--tune`
+`AdaptiveLogSoftmaxWithLoss`, whose dense parameters are stepped by `torch.optim.Adam`. It
+multiplies in float32, the other two with bfloat16 factors. `--tune`
 tries each over a grid of rates, and of negatives or cutoffs; P@1 is exact, over a sample of the
 held-out positions. Compiling and judging are not counted. `--clock processor` counts the seconds
 that the process had a processor, for a machine that has other work to do.
@@ -35,7 +36,7 @@ from hashgrad.bench.suite import circumstances
 from hashgrad.torch import LSHSoftmaxLoss
 
 HIDDEN = 128
-# First guesses; --tune says better.
+# The better of two rates in runs of 15 s; all else are first guesses. --tune says better.
 SETTINGS: dict[str, dict[str, Any]] = {
     "lsh": {"rate": 1.2e-2, "batch": 512, "negatives": 2048, "wrong": 1},
     "uniform": {"rate": 1.2e-2, "batch": 512, "negatives": 2048},
