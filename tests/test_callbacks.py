@@ -70,6 +70,28 @@ def test_a_stream_has_the_same_hooks(tmp_path):
     assert note.outline[-3:] == ["chunk in epoch 2", "epoch 2", "end"]
 
 
+def test_a_floating_point_error_of_a_stream_leaves_the_network_to_go_on_from_there(tmp_path):
+    class Overflowing(RowStream):
+        faulty = True
+
+        def rows(self, epoch: int) -> Any:
+            for x, y in super().rows(epoch):
+                yield x[:30], y[:30]
+                if self.faulty:
+                    raise FloatingPointError("in the rows")
+                yield x[30:], y[30:]
+
+    path = tmp_path / "rows.svm"
+    path.write_text("0,2 1:1\n1 2:1\n2 1:1 3:1\n" * 20)
+    stream = Overflowing(path)
+    net = Network(3, [hashed(16), *network().layers[-1:]], loss="logistic")
+    with pytest.raises(FloatingPointError, match="in the rows"):
+        fit_stream(net, stream, epochs=1)
+    assert net.history[-1]["partial"]
+    stream.faulty = False
+    assert fit_stream(net, stream, epochs=1).epochs == 1
+
+
 def test_a_callback_ends_training_and_those_after_it_are_told_of_the_epoch_too(blobs):
     first, second = Note("stop 3"), Note()
     seen = []
@@ -97,14 +119,12 @@ def test_watching_does_not_change_what_is_learned(blobs):
 ERROR_AT = ["begin 0 of 4", "chunk in epoch 1", "chunk in epoch 3", "epoch 2", "end"]
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, FloatingPointError, SystemExit])
 @pytest.mark.parametrize("at", ERROR_AT)
-def test_an_error_in_a_hook_reaches_the_caller_and_the_network_goes_on_from_there(blobs, at):
-    class FaultError(Exception):
-        pass
-
-    note = Note(at, FaultError("in a hook"))
+def test_an_error_in_a_hook_reaches_the_caller_and_the_network_goes_on_from_there(blobs, at, kind):
+    note = Note(at, kind("in a hook"))
     net = network(hashed(lookup="tables"), threads=1)
-    with pytest.raises(FaultError, match="in a hook"):
+    with pytest.raises(kind, match="in a hook"):
         net.fit(*blobs, epochs=4, callbacks=[note])
     assert [record["epoch"] for record in net.history if not record.get("partial")] == list(
         range(1, net.epochs + 1)
@@ -133,6 +153,33 @@ def test_every_callback_that_began_hears_of_the_end_and_of_the_error(blobs, at):
         assert note.calls[-1] == "end"
 
 
+def test_the_end_is_told_in_the_order_of_the_list(blobs):
+    told: list[int] = []
+
+    class Number(Callback):
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def on_train_end(self, network: Network, error: BaseException | None) -> None:
+            told.append(self.number)
+
+    network().fit(*blobs, epochs=1, callbacks=[Number(1), Number(2), Number(3)])
+    assert told == [1, 2, 3]
+
+
+def test_what_the_last_hook_returns_does_not_hide_the_error_from_others(blobs):
+    class Truthy(Note):
+        def on_train_end(self, network: Network, error: BaseException | None) -> Any:
+            super().on_train_end(network, error)
+            return True
+
+    fault = RuntimeError("in a hook")
+    notes = [Truthy(), Truthy("epoch 1", fault), Truthy()]
+    with pytest.raises(RuntimeError, match="in a hook"):
+        network().fit(*blobs, epochs=2, callbacks=notes)
+    assert [note.ends for note in notes] == [[fault]] * 3
+
+
 def test_who_did_not_begin_is_not_told_of_an_end(blobs):
     before, guilty, after = Note(), Note("begin 0 of 4", OSError("no place")), Note()
     with pytest.raises(OSError, match="no place"):
@@ -141,11 +188,12 @@ def test_who_did_not_begin_is_not_told_of_an_end(blobs):
 
 
 def test_a_fault_at_the_end_does_not_keep_others_from_it(blobs):
-    first, last = Note(), Note("end", RuntimeError("cannot close"))
+    fault = RuntimeError("cannot close")
+    before, guilty, after = Note(), Note("end", fault), Note()
     net = network()
     with pytest.raises(RuntimeError, match="cannot close"):
-        net.fit(*blobs, epochs=2, callbacks=[first, last])
-    assert first.calls[-1] == "end"
+        net.fit(*blobs, epochs=2, callbacks=[before, guilty, after])
+    assert [note.ends for note in (before, guilty, after)] == [[None], [None], [fault]]
     assert net.epochs == 2
 
 

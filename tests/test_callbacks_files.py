@@ -116,6 +116,7 @@ def test_new_numbers_are_new_columns(blobs, tmp_path):
         ("csv", "epoch,loss\none,0.5\n", "no row of an epoch in line 2"),
         ("csv", "a,b\n1,2\n", "no row of an epoch in line 2"),
         ("csv", "epoch,loss\n1,0.5,7\n", "no row of an epoch in line 2"),
+        ("csv", "epoch,loss\n1," + "5" * 200_000 + "\n", "field larger than field limit"),
         ("jsonl", '{"epoch": 1}\n[]\n', "no record of an epoch in line 2"),
         ("jsonl", "epoch,loss\n", "no record of an epoch in line 1"),
         ("jsonl", b"\xff\xfe\n", "a file that is not text"),
@@ -177,6 +178,57 @@ def test_once_there_is_room_again_nothing_is_missing(blobs, tmp_path, kind):
     with pytest.warns(RuntimeWarning, match="cannot be written"):
         network().fit(*blobs, epochs=6, callbacks=[LOGGERS[kind](path), FullDisk(2, 4, path)])
     assert epochs(path) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_full_disk_when_columns_are_new_leaves_no_row_without_its_name(blobs, tmp_path):
+    path = tmp_path / "log.csv"
+    net = network().fit(*blobs, epochs=2, callbacks=[CSVLogger(path)])
+
+    class FullFromTheStart(FullDisk):
+        def on_train_begin(self, network: Any, epochs: int) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, self.before[1]))
+
+    full = FullFromTheStart(99, 3, path)
+    with pytest.warns(RuntimeWarning, match="cannot be written"):
+        net.fit(*blobs, epochs=5, validation=0.2, callbacks=[CSVLogger(path), full])
+    assert epochs(path) == [1, 2, 3, 4, 5]
+    assert [row["accuracy"] != "" for row in rows(path)] == [False, False, True, True, True]
+    for row, record in zip(rows(path), net.history, strict=True):
+        assert float(row["loss"]) == record["loss"]
+
+
+def test_a_full_disk_at_the_first_epoch_leaves_no_row_without_its_name(blobs, tmp_path):
+    path = tmp_path / "log.csv"
+
+    class FullFromTheStart(FullDisk):
+        def on_train_begin(self, network: Any, epochs: int) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20, self.before[1]))
+
+    full = FullFromTheStart(99, 1, path)
+    with pytest.warns(RuntimeWarning, match="cannot be written"):
+        network().fit(*blobs, epochs=3, callbacks=[CSVLogger(path), full])
+    assert epochs(path) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("epoch,loss\none,0.5\n", "no row of an epoch in line 2"),
+        ("epoch,loss\n1," + "5" * 200_000 + "\n", "field larger than field limit"),
+    ],
+)
+def test_a_file_that_is_spoilt_during_training_does_not_end_it(tmp_path, text, reason):
+    log, net = CSVLogger(tmp_path / "log.csv"), network()
+    log.on_train_begin(net, 3)
+    log.on_epoch_end(net, {"epoch": 1, "loss": 0.5})
+    good = log.path.read_text()
+    log.path.write_text(text)
+    with pytest.warns(RuntimeWarning, match=reason):
+        log.on_epoch_end(net, {"epoch": 2, "loss": 0.4, "accuracy": 0.8})
+    assert log.path.read_text() == text
+    log.path.write_text(good)
+    log.on_epoch_end(net, {"epoch": 3, "loss": 0.3, "accuracy": 0.9})
+    assert epochs(log.path) == [1, 2, 3]
 
 
 def test_a_logger_can_serve_a_second_training(blobs, tmp_path, kind):

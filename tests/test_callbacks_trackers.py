@@ -1,7 +1,8 @@
 """TensorBoard by its real library; MLflow and wandb by stand-ins that note what they are told.
 
-The stand-ins have the signatures of `mlflow.start_run`, `log_params`, `log_metrics`, `end_run` and
-of `wandb.init`, `Run.config.update`, `Run.log` and `Run.finish`, so that a wrong call fails.
+No test here runs MLflow or wandb themselves. The stand-ins have the signatures of
+`mlflow.start_run`, `log_params`, `log_metrics`, `end_run` and of `wandb.init`, `Run.config.update`,
+`Run.log` and `Run.finish`, so that a wrong call fails.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class StandInMlflow(types.ModuleType):
         self.calls: list[Any] = []
         self.active: object | None = None
         self.failing: set[int] = set()
+        self.refuses = False
+        self.parameters: dict[str, str] = {}
 
     def active_run(self) -> object | None:
         return self.active
@@ -78,10 +81,14 @@ class StandInMlflow(types.ModuleType):
 
     def start_run(self, run_id: str | None = None, *, run_name: str | None = None) -> None:
         assert self.active is None
-        self.active = object()
+        self.active, self.parameters = object(), {}
         self.calls.append(("start", run_name))
 
     def log_params(self, params: dict[str, Any]) -> None:
+        texts = {key: str(value) for key, value in params.items()}
+        if self.refuses or any(self.parameters.get(k, text) != text for k, text in texts.items()):
+            raise MlflowError("parameters refused")  # as MLflow does with one that changes
+        self.parameters.update(texts)
         self.calls.append(("params", params))
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
@@ -120,6 +127,26 @@ def test_an_active_mlflow_run_is_used_and_left_open(blobs, mlflow):
     network().fit(*blobs, epochs=1, callbacks=[MLflowLogger()])
     assert [call[0] for call in mlflow.calls] == ["params", "metrics"]
     assert mlflow.active is not None
+
+
+def test_an_active_mlflow_run_takes_a_second_fit_with_more_epochs(blobs, mlflow):
+    mlflow.active = object()
+    net = network()
+    for last in (1, 2):
+        net.fit(*blobs, epochs=last, callbacks=[MLflowLogger()])
+    assert [call[1] for call in mlflow.calls if call[0] == "params"] == [settings(net)] * 2
+    assert [call[1] for call in mlflow.calls if call[0] == "metrics"] == [1, 2]
+
+
+@pytest.mark.parametrize("active", [None, object()])
+def test_refused_parameters_are_an_error_and_leave_no_run_of_ours_open(blobs, mlflow, active):
+    mlflow.active, mlflow.refuses = active, True
+    net = network()
+    with pytest.raises(MlflowError, match="parameters refused"):
+        net.fit(*blobs, epochs=1, callbacks=[MLflowLogger()])
+    assert mlflow.active is active
+    assert mlflow.calls == ([("start", None), ("end", "FAILED")] if active is None else [])
+    assert net.epochs == 0
 
 
 @pytest.mark.parametrize(

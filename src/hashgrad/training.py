@@ -38,6 +38,10 @@ _CHUNK_SECONDS = 0.2
 _FIRST_CHUNK = 64  # examples
 
 
+class _NotFiniteError(FloatingPointError):
+    """A network's own loss or weight, as against a FloatingPointError of the user's code."""
+
+
 def plan(network: Network, batch: _core.Batch, sample: NDArray[np.uint32]) -> None:
     """Choose how to compute what the network's layers leave open, before their first training."""
     entries, lines = _core.density(batch, sample)
@@ -87,9 +91,9 @@ def run(network: Network, job: Job | StreamJob) -> None:
                 complete = _run_epochs(network, job, schedule, watch, pressed)
         except KeyboardInterrupt:  # from a callback, or a second Ctrl-C
             complete = False
-        except FloatingPointError:
+        except _NotFiniteError:
             raise
-        except Exception:  # from a callback, or where the rows come from
+        except BaseException:  # from a callback, or where the rows come from
             _break_off(network)
             raise
         finally:
@@ -247,7 +251,7 @@ def chunks(
         position += result.examples
         yield result
         if result.bad_row >= 0:
-            raise FloatingPointError(
+            raise _NotFiniteError(
                 f"the loss became NaN or infinite in {where} at row {result.bad_row}: lower the "
                 f"learning rate (rate={network.optimizer.rate:g}) or scale X; the network "
                 f"{_after_a_bad_row(network)}"
@@ -288,7 +292,7 @@ def _check_weights(network: Network, where: str) -> None:
     for number in range(len(network.layers)):
         for kind in ("weight", "bias"):
             if not np.isfinite(tensors[f"layers.{number}.{kind}"]).all():
-                raise FloatingPointError(
+                raise _NotFiniteError(
                     f"the {kind} of layers[{number}] became NaN or infinite in {where}: lower the "
                     f"learning rate (rate={network.optimizer.rate:g}) or scale X"
                 )

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from . import history, ledger
+from .callbacks.callback import Callback
 from .job import Job, Record
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Watch:
 
     def __init__(self, network: Network, job: Job | StreamJob) -> None:
         self._network, self._job = network, job
-        self._endings = ExitStack()
+        self._began: list[Callback] = []
         self._selection: Callable[[float, float], None] | None = getattr(
             job.progress, "selection", None
         )
@@ -41,17 +42,24 @@ class Watch:
 
     def __exit__(self, *error: Any) -> None:
         """Call `on_train_end` of all that began, whether or not one of them fails."""
-        self._endings.__exit__(*error)
+        endings = ExitStack()
+        for callback in reversed(self._began):  # the stack calls the last one first
+            endings.push(self._ending(callback))
+        endings.__exit__(*error)
 
     def begin(self) -> None:
         """Training begins."""
         for callback in self._job.callbacks:
             callback.on_train_begin(self._network, self._job.epochs)
-            self._endings.push(
-                lambda kind, error, trace, callback=callback: callback.on_train_end(
-                    self._network, error
-                )
-            )
+            self._began.append(callback)
+
+    def _ending(self, callback: Callback) -> Callable[..., None]:
+        """What tells a callback of the end; what the hook returns cannot suppress the error."""
+
+        def end(kind: Any, error: BaseException | None, trace: Any) -> None:
+            callback.on_train_end(self._network, error)
+
+        return end
 
     def chunk(self, piece: Job, examples: int, loss: float) -> None:
         """So many more examples of a piece are done; `loss` is their mean."""

@@ -64,8 +64,8 @@ class Callback:
 
         Args:
             network: as it stands, `network.interrupted` after Ctrl-C.
-            error: what ended the training, and will reach the caller; None after Ctrl-C or a
-                regular end.
+            error: what ended the training, or an earlier callback's error in this hook; it will
+                reach the caller. None after Ctrl-C or a regular end.
         """
 
 

@@ -1,7 +1,8 @@
 """The history in a file beside the training: a row or a line an epoch, to be watched as it grows.
 
 A file that cannot be made is an error before anything is trained. One that cannot be written later
-(a full disk) costs a warning, not the training: what it lacks is tried again after each epoch.
+(a full disk, a file spoilt by something else) costs a warning, not the training: what it lacks is
+tried again after each epoch.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ class _FileLogger(Callback):
         self._due.append(record)
         try:
             self._append(self._due)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if not self._warned:
+                reason = getattr(error, "strerror", None) or error
                 warnings.warn(
-                    f"{self.path} cannot be written ({error.strerror or error}): training goes on, "
+                    f"{self.path} cannot be written ({reason}): training goes on, "
                     "and epochs that it lacks are tried again; Network.history has them all",
                     RuntimeWarning,
                     stacklevel=2,
@@ -134,38 +136,43 @@ class CSVLogger(_FileLogger):
 
     def _records(self) -> list[dict[str, Any]]:
         rows = csv.DictReader(io.StringIO(self._whole_lines(), newline=""))
-        self._columns = list(rows.fieldnames or [])
         found: list[dict[str, Any]] = []
-        for row in rows:
-            number = row.get("epoch") or ""
-            if not number.isdecimal() or None in row:
-                raise self._wrong(f"no row of an epoch in line {rows.line_num}")
-            found.append({**row, "epoch": int(number)})
+        try:
+            for row in rows:
+                number = row.get("epoch") or ""
+                if not number.isdecimal() or None in row:
+                    raise self._wrong(f"no row of an epoch in line {rows.line_num}")
+                found.append({**row, "epoch": int(number)})
+        except csv.Error as error:
+            raise self._wrong(f"{error} in line {rows.line_num}") from None
+        self._columns = list(rows.fieldnames or [])
         return found
 
     def _write(self, records: list[dict[str, Any]]) -> None:
         if not records:
             self._columns = []
-        write_atomically(self.path, [self._text(records, heads=bool(records)).encode()])
+        self._replace(records, self._columns)
 
     def _append(self, records: list[dict[str, Any]]) -> None:
         rows = [scalars(record) for record in records]
-        new = [name for name in dict.fromkeys(k for row in rows for k in row)
-               if name not in self._columns]  # fmt: skip
-        if not new:
-            self._grow(self._text(rows))
+        names = dict.fromkeys(name for row in rows for name in row)
+        if names.keys() <= set(self._columns):
+            self._grow(_table(rows, self._columns))
             return
         earlier = self._records() if self._columns else []
-        self._columns += new
-        write_atomically(self.path, [self._text([*earlier, *rows], heads=True).encode()])
+        columns = list(dict.fromkeys([*self._columns, *names]))
+        self._replace([*earlier, *rows], columns)
+        self._columns = columns  # the file has them only now
 
-    def _text(self, rows: list[dict[str, Any]], heads: bool = False) -> str:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
-        if heads:
-            writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
+    def _replace(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
+        heads = [dict(zip(columns, columns, strict=True))] if rows else []
+        write_atomically(self.path, [_table([*heads, *rows], columns).encode()])
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    text = io.StringIO()
+    csv.DictWriter(text, columns, restval="", lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 class JSONLLogger(_FileLogger):

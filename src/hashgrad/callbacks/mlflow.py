@@ -18,6 +18,10 @@ class MLflowLogger(Callback):
 
     A run that is active already is used and left open; otherwise one is begun, and ended as
     finished, failed, or killed by Ctrl-C. A tracking server that fails under way costs a warning.
+    `epochs` is a parameter only of a run that is begun here: MLflow lets no parameter change, and a
+    run of yours may see a second `fit` with more epochs.
+
+    Tested against a stand-in with the signatures of MLflow's functions, not against MLflow itself.
 
     Args:
         experiment: the experiment's name; None is MLflow's own choice.
@@ -49,7 +53,13 @@ class MLflowLogger(Callback):
             if self.experiment is not None:
                 self._mlflow.set_experiment(self.experiment)
             self._mlflow.start_run(run_name=self.run_name)
-        self._mlflow.log_params({**settings(network), "epochs": epochs})
+        parameters = {**settings(network), "epochs": epochs} if self._ours else settings(network)
+        try:
+            self._mlflow.log_params(parameters)
+        except BaseException:
+            if self._ours:  # who did not begin is not told of an end
+                self._mlflow.end_run("FAILED")
+            raise
 
     def on_epoch_end(self, network: Network, record: dict[str, Any]) -> None:
         """Add the epoch's numbers, with the epoch as step."""

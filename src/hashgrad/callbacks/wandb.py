@@ -18,6 +18,8 @@ class WandbLogger(Callback):
     A run that is active already is used and left open; otherwise `wandb.init` begins one, which
     ends with the training. `WANDB_MODE=offline` keeps it on this machine.
 
+    Tested against a stand-in with the signatures of wandb's functions, not against wandb itself.
+
     Args:
         project: the project's name; None is the library's own choice.
         run_name: the name of a run that is begun here.
