@@ -159,9 +159,9 @@ class Advice:
         return (
             f"after {dense.seconds:.1f} s of training each, {best.variant} scores {judged.lsh:.2%} "
             f"and dense {judged.dense:.2%}: {judged.drop:.2f} ± {judged.error:.2f} points lost (up "
-            f"to {TOLERANCE:g} with the error counts as equal{few}); LSH learns from {faster} examples "
-            f"a second, with {best.multiplications:.1%} of the multiplications of full matrices, "
-            f"dense with {dense.multiplications:.1%}."
+            f"to {TOLERANCE:g} with the error counts as equal{few}); LSH learns from {faster} "
+            f"examples a second, with {best.multiplications:.1%} of the multiplications of full "
+            f"matrices, dense with {dense.multiplications:.1%}."
         )
 
     def _what_else(self) -> str:
@@ -180,7 +180,8 @@ class Advice:
         if self.wins_from == 1:
             return (
                 "by this machine's costs LSH trains twice as fast here already, but it is not "
-                "shown to learn as much; more rows held out, more time or a larger share may show it."
+                "shown to learn as much; more rows held out, more time or a larger share may show "
+                "it."
             )
         wide = "-".join(str(self.wins_from * n) for n in sizes)
         return (
