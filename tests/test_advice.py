@@ -4,13 +4,16 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
 import hashgrad
 from hashgrad import LSH, Dense, Network, advise
-from hashgrad.advising import trials
+from hashgrad.advising import _cut, trials
+from hashgrad.advising.report import Judged
 from hashgrad.advising.variants import DENSE, Variant, of_lsh
+from hashgrad.data import as_inputs
 
 HIDDEN = (400, 400)
 
@@ -18,27 +21,33 @@ HIDDEN = (400, 400)
 class World:
     """A machine and data in which every trial comes out as its formula says, and takes its time."""
 
-    def __init__(self, gain=4.0, better=0.02):
-        self.gain, self.better = gain, better
+    def __init__(self, gain=4.0, better=0.02, judging=10000):
+        self.gain, self.better, self.judging = gain, better, judging
         self.now, self.asked = 0.0, []
 
     def clock(self):
         return self.now
 
-    def measure(self, variant, seconds):
+    def __call__(self, variant, seconds):
         self.now += seconds
         self.asked.append((variant, seconds))
         rate = 1000.0 if variant.dense else 1000.0 * self.gain
+        return trials.Trial(variant, seconds, round(rate * seconds), self.score(variant), 0.5)
+
+    def right(self, variant):
+        return np.arange(self.judging) < int(self.score(variant) * self.judging)
+
+    def score(self, variant):
         score = 0.9 if variant.dense else 0.9 + self.better
         lsh = variant.selector
         if isinstance(lsh, LSH):  # one is best
             score -= abs(lsh.fraction - 0.1) + 0.001 * (lsh.lookup == "tables")
             score -= 0.001 * (lsh.code == "bits") + 0.0001 * (lsh.candidates or 0)
-        return trials.Trial(variant, seconds, round(rate * seconds), score, 0.5)
+        return score
 
 
 def advice_in(world, blobs, seconds=60.0, hidden=HIDDEN):
-    return advise(*blobs, hidden=hidden, seconds=seconds, measure=world.measure, clock=world.clock)
+    return advise(*blobs, hidden=hidden, seconds=seconds, measure=world, clock=world.clock)
 
 
 def test_the_best_settings_survive_every_round(blobs):
@@ -62,7 +71,7 @@ def test_every_round_is_at_equal_time_and_has_the_dense_network(blobs):
 def test_the_budget_is_kept(blobs, seconds):
     world = World()
     advice_in(world, blobs, seconds)
-    assert world.now <= 1.2 * seconds + 1.0
+    assert world.now <= max(0.96 * seconds, 0.9)  # there is time left to judge and to time
 
 
 def test_a_budget_too_short_for_all_rounds_ends_after_one(blobs):
@@ -80,6 +89,73 @@ def test_lsh_is_chosen_where_it_scores_more_or_as_much_much_faster(blobs, gain, 
     assert advice.selector.word == ("lsh" if lsh else "dense")
     assert f"Chosen: {advice.variant}." in advice.report
     assert ("For LSH to win:" in advice.report) == (not lsh)
+
+
+class LuckyWorld(World):
+    """LSH scores 5 points more where it is chosen, and as the dense network less 2 elsewhere."""
+
+    def right(self, variant):
+        return np.arange(self.judging) < (0.9 if variant.dense else 0.88) * self.judging
+
+
+def test_a_setting_that_was_lucky_where_it_was_chosen_is_judged_on_other_rows(blobs):
+    advice = advice_in(LuckyWorld(4.0, 0.05), blobs)
+    assert advice.rounds.best.score > advice.rounds.dense.score
+    assert not advice.lsh_wins
+    assert advice.judged.drop == pytest.approx(2.0)
+    assert "scores 88.00% and dense 90.00%: 2.00 ± " in advice.report
+
+
+def test_few_rows_to_judge_on_do_not_make_equality_easier(blobs):
+    few = advice_in(World(4.0, 0.001, judging=60), blobs)
+    assert few.judged.drop == 0
+    assert not few.lsh_wins
+    assert "60 rows cannot tell 0.5 points" in few.report
+    assert advice_in(World(4.0, 0.001, judging=1000), blobs).lsh_wins
+
+
+def test_finalists_are_compared_row_by_row():
+    dense = np.arange(1000) < 900
+    assert Judged.of(dense, dense).equal
+    other = np.roll(dense, 50)  # as many right, on other rows
+    assert Judged.of(dense, other).drop == 0
+    assert not Judged.of(dense, other).equal
+
+
+def test_rows_are_learnt_from_chosen_by_or_judged_on_never_two_of_them(blobs):
+    X = np.arange(600.0)[:, None]
+    train, tuning, judging = _cut(as_inputs(X), np.arange(600), 0.2, 0)
+    assert [len(part[1]) for part in (train, tuning, judging)] == [480, 60, 60]
+    assert sorted(np.concatenate([part[1] for part in (train, tuning, judging)])) == [*range(600)]
+
+
+@pytest.mark.parametrize("kind", ["labels", "indicators", "sparse indicators"])
+def test_a_finalist_is_right_where_its_answer_is_among_the_rows_labels(blobs, kind):
+    X, y = blobs
+    table = np.eye(4, dtype=np.float32)[y]
+    targets = {"labels": y, "indicators": table, "sparse indicators": csr_array(table)}[kind]
+    training = trials.Training(
+        (X, targets), (X, targets), (X, targets), hidden=(16,), n_outputs=4,
+        loss="softmax" if kind == "labels" else "logistic", threads=1, seed=0,
+    )  # fmt: skip
+    trial = training(DENSE, 0.05)
+    right = training.right(DENSE)
+    assert (right == (training.dense.decision_function(X).argmax(axis=1) == y)).all()
+    assert right.mean() == pytest.approx(trial.score)
+
+
+def test_labels_may_be_a_column_of_a_frame_or_the_columns_of_one(blobs):
+    X, y = blobs
+    for column in (pd.Series(y, dtype="Int64"), pd.DataFrame(np.eye(4)[y])):
+        assert advise(X, column, hidden=(8,), seconds=0.05).task.sizes == (24, 8, 4)
+
+
+def test_missing_and_negative_labels_are_refused_by_name(blobs):
+    X, y = blobs
+    with pytest.raises(ValueError, match=r"y must hold labels 0, 1, ..., got -1"):
+        advise(X, y - 1)
+    with pytest.raises(ValueError, match=r"^y .*missing"):
+        advise(X, pd.Series(y, dtype="Int64").where(y > 0))
 
 
 def test_the_report_gives_the_figures_it_goes_by(blobs):
@@ -101,7 +177,7 @@ def test_layers_too_narrow_for_a_share_of_their_neurons_are_left_dense(blobs):
 def test_where_lsh_trains_twice_as_fast_already_wider_layers_are_not_asked_for(blobs):
     advice = advice_in(World(4.0, -0.1), blobs, hidden=(16000, 16000))
     assert advice.wins_from == 1
-    assert "learns less from an example" in advice.report
+    assert "not shown to learn as much" in advice.report
 
 
 def test_advice_is_plain_data(blobs):
@@ -147,6 +223,11 @@ def test_all_settings_are_valid_and_differ():
         ({"hidden": "500"}, TypeError, "hidden must be a sequence of integers, got '500'"),
         ({"seconds": 0}, ValueError, "seconds must be > 0, got 0"),
         ({"held_out": 1.0}, ValueError, r"held_out must be in \(0, 1\), got 1.0"),
+        (
+            {"held_out": 0.05},
+            ValueError,
+            "held_out must hold out at least 40 rows, got 0.05 of 600",
+        ),
         ({"threads": -1}, ValueError, "threads must be"),
     ],
 )

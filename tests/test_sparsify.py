@@ -1,6 +1,7 @@
 """`sparsify` returns a sparse network where that is faster and as good, and says no elsewhere."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,13 @@ def test_the_curve_begins_with_the_dense_network_and_goes_on_to_too_few_neurons(
     assert others[-1].multiplications < first.multiplications
     hashed = [p for p in result.curve if any("hashed" in way for way in p.ways)]
     assert hashed, "hashing was tried"
+
+
+def test_judging_rows_that_rejected_none_had_no_part_in_the_choice(result):
+    first = replace(result, stated=replace(result.stated, looks=1))
+    assert "rows that had no part in the choice, 1 network judged" in first.report
+    none = replace(first, verdict="leave it dense")
+    assert "no part in the choice except to reject 1, 1 network judged" in none.report
 
 
 def test_the_same_seed_finds_the_same_network(result, tmp_path):
@@ -139,6 +147,7 @@ def test_a_network_that_fails_on_the_judging_rows_is_not_returned(monkeypatch):
     result = instance.run(None, labels=True)
     assert result.verdict == "sparse"
     assert result.stated.looks >= 2
+    assert f"the choice except to reject {result.stated.looks - 1}, " in result.report
     assert result.stated.drop <= 1.0
 
 

@@ -14,10 +14,11 @@ from ..calibration import Machine, machine
 from ..checks import Interval, wrong_type
 from ..data import Inputs, as_inputs, is_sparse
 from ..defaults import check, default
+from ..frames import as_column
 from ..optimizers import SGD
 from ..selectors import LSH
 from ..sparsification import latency
-from .report import Advice, Latencies, Task
+from .report import Advice, Judged, Latencies, Task
 from .trials import Measure, Training, halving
 from .variants import DENSE, FEWEST, Variant, of_lsh
 
@@ -26,7 +27,9 @@ __all__ = ["Advice", "advise"]
 _SECONDS = Interval(0, closed="neither")
 _WIDTH = Interval(1, 2**31 - 1, integer=True)
 _SHARE_HELD = Interval(0, 1, closed="neither")
-_MOST_HELD = 10000  # rows to judge on
+_FEWEST_HELD = 40  # rows to choose by and to judge on, together
+_MOST_HELD = 20000
+_TRIALS = 0.95  # of the time; the rest is for judging the finalists and timing them
 _TIMED_ROWS = 600
 _WIDER = (1, 2, 4, 8, 16, 32)  # times the user's widths
 
@@ -48,21 +51,25 @@ def advise(
 
     Networks with these hidden layers train on your rows, the dense one and sixteen settings of LSH
     (share kept; scans of bytes or bits, tables; bits, tables, probes, candidates), each from its
-    birth for the same time; the better half goes on to twice the time, and so on. The last round
-    decides: LSH is chosen where it scores more than the dense network after equal time, or as much
-    (within half a point, or the standard error if that is more) with at least 1.25 times as many
-    examples a second.
+    birth for the same time; the better half goes on to twice the time, and so on. The best setting
+    and the dense network then answer rows that had no part in this. LSH is chosen where it loses at
+    most half a point there, the standard error of the difference included, and trains on at least
+    1.25 times as many examples a second; or where it gains more than half a point and that error.
 
     Args:
         X: (n, d) numbers, dense or SciPy sparse.
-        y: n labels 0, 1, ..., or an indicator matrix (n, labels) of several a row.
+        y: n labels 0, 1, ..., or an indicator matrix (n, labels) of several a row; arrays or
+            columns of a frame.
         hidden: neurons of each hidden layer.
-        seconds: what all of it may take.
-        held_out: share of the rows to judge on, in (0, 1); 10,000 at most.
+        seconds: about what all of it may take.
+        held_out: share of the rows not to learn from, in (0, 1), 40 to 20,000 rows: one half to
+            choose the setting by, the other to judge on. Half a point can be told from some
+            thousands.
         threads: of training; 0 is all cores.
         seed: of everything random.
         progress: whether to tell on standard error what is being measured.
-        measure: trains a variant for so many seconds and judges it; this machine by default.
+        measure: trains a variant for so many seconds, and tells which of the rows to judge on the
+            finalists answer rightly; this machine by default.
         clock: seconds that have passed.
 
     Returns:
@@ -70,7 +77,7 @@ def advise(
 
     Raises:
         TypeError: values of the wrong type.
-        ValueError: wrong shapes, values or labels.
+        ValueError: wrong shapes, values or labels, or too few rows held out.
 
     Example:
         >>> import numpy as np
@@ -89,9 +96,9 @@ def advise(
     began = clock()
     inputs = as_inputs(X)
     targets, loss, n_outputs = _targets(y, inputs.n_rows)
-    train, held = _cut(inputs, targets, held_out, seed)
+    train, tuning, judging = _cut(inputs, targets, held_out, seed)
     training = Training(
-        train, held, hidden=widths, n_outputs=n_outputs, loss=loss,
+        train, tuning, judging, hidden=widths, n_outputs=n_outputs, loss=loss,
         threads=check("threads", threads), seed=seed,
     )  # fmt: skip
 
@@ -100,19 +107,26 @@ def advise(
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     costs = machine()  # measured before the clock matters
-    left = max(seconds - (clock() - began), 0.5 * seconds)
-    rounds = halving(of_lsh(widths), left, measure or training, say, clock)
+    left = max(_TRIALS * seconds - (clock() - began), 0.5 * seconds)
+    measure_ = measure or training
+    rounds = halving(of_lsh(widths), left, measure_, say, clock)
     best = rounds.best
     task = Task(
         sizes=(inputs.n_columns, *widths, n_outputs),
         rows=int(train[0].shape[0]),
-        held=int(held[0].shape[0]),
+        tuning=int(tuning[0].shape[0]),
+        judging=int(judging[0].shape[0]),
         threads=training.threads,
     )
     return Advice(
         task=task,
         rounds=rounds,
-        latencies=_latencies(training, held[0]) if measure is None and loss == "softmax" else None,
+        judged=None
+        if best is None
+        else Judged.of(measure_.right(DENSE), measure_.right(best.variant)),
+        latencies=_latencies(training, judging[0])
+        if measure is None and loss == "softmax"
+        else None,
         wins_from=_wins_from(task, train[0], None if best is None else best.variant, costs),
         seconds=clock() - began,
     )
@@ -128,6 +142,7 @@ def _widths(hidden: Any) -> tuple[int, ...]:
 
 def _targets(y: Any, n_rows: int) -> tuple[Any, str, int]:
     """The targets, their loss and the number of outputs."""
+    y = as_column(y, "y")
     if is_sparse(y):
         return y.tocsr(), "logistic", int(y.shape[1])
     labels = np.asarray(y)
@@ -138,23 +153,33 @@ def _targets(y: Any, n_rows: int) -> tuple[Any, str, int]:
             f"y must be one integer for each of the {n_rows} rows of X, or an indicator matrix, "
             f"got {labels.dtype} of shape {labels.shape}"
         )
+    if labels.min() < 0:
+        raise ValueError(f"y must hold labels 0, 1, ..., got {labels.min()}")
     return labels.astype(np.int64), "softmax", max(2, int(labels.max()) + 1)
 
 
 def _cut(
     inputs: Inputs, y: Any, share: float, seed: int
-) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Rows to learn from and rows to judge on, with their targets."""
+) -> tuple[tuple[Any, Any], tuple[Any, Any], tuple[Any, Any]]:
+    """Rows to learn from, to choose by and to judge on, with their targets."""
     n = inputs.n_rows
-    n_held = min(max(1, round(share * n)), _MOST_HELD)
+    n_held = min(round(share * n), _MOST_HELD)
     if y.shape[0] != n:
         raise ValueError(f"y must have one row for each of the {n} rows of X, got {y.shape[0]}")
+    if n_held < _FEWEST_HELD:
+        raise ValueError(
+            f"held_out must hold out at least {_FEWEST_HELD} rows, got {share:g} of {n} rows of X: "
+            f"{n_held}"
+        )
     if n_held >= n:
-        raise ValueError(f"X must have at least 2 rows, got {n}")
+        raise ValueError(f"held_out must leave rows to learn from, got {share:g} of {n} rows of X")
     order = np.random.Generator(np.random.Philox(seed)).permutation(n)
-    held, rest = np.sort(order[:n_held]), np.sort(order[n_held:])
+    n_tuning = n_held // 2
+    rest, tuning, judging = (
+        np.sort(rows) for rows in (order[n_held:], order[:n_tuning], order[n_tuning:n_held])
+    )
     X = inputs.matrix
-    return (X[rest], y[rest]), (X[held], y[held])
+    return (X[rest], y[rest]), (X[tuning], y[tuning]), (X[judging], y[judging])
 
 
 def _latencies(training: Training, X: Any) -> Latencies | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..selectors import Selector
 from ..sparsification.result import micro
+from ..sparsification.shares import compared
 from .trials import Rounds, Trial
 from .variants import DENSE, Variant
 
 GAIN = 1.25  # times as many examples a second, where the score is no better
-TOLERANCE = 0.005  # of the score: as good
+TOLERANCE = 0.5  # points of the score: as good
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,54 @@ class Task:
     Attributes:
         sizes: inputs, neurons of each hidden layer, outputs.
         rows: to learn from.
-        held: to judge on.
+        tuning: to choose a setting by.
+        judging: to judge the finalists on.
         threads: of training; 0 is all cores.
     """
 
     sizes: tuple[int, ...]
     rows: int
-    held: int
+    tuning: int
+    judging: int
     threads: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The finalists on the same rows, which had no part in choosing them.
+
+    Attributes:
+        rows: how many.
+        dense: score of the dense network, in [0, 1].
+        lsh: score of the best setting of LSH.
+        drop: points between the two; negative where LSH scores more.
+        error: the drop's standard error, in points.
+    """
+
+    rows: int
+    dense: float
+    lsh: float
+    drop: float
+    error: float
+
+    @classmethod
+    def of(cls, dense: NDArray[np.bool_], lsh: NDArray[np.bool_]) -> Judged:
+        """From which rows each of them answers rightly.
+
+        >>> Judged.of(np.array([True, True]), np.array([True, False])).drop
+        50.0
+        """
+        return cls(len(dense), float(dense.mean()), float(lsh.mean()), *compared(dense, lsh))
+
+    @property
+    def equal(self) -> bool:
+        """Whether LSH loses no more than the tolerance, the standard error included."""
+        return self.drop + self.error <= TOLERANCE
+
+    @property
+    def more(self) -> bool:
+        """Whether LSH gains more than the tolerance and the standard error."""
+        return self.drop + self.error < -TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -47,6 +90,7 @@ class Advice:
     Attributes:
         task: what was advised on.
         rounds: every trial.
+        judged: the finalists on rows of their own; None where LSH has none.
         latencies: of the two finalists; None where they were not measured.
         wins_from: the least multiple of these widths at which LSH is estimated to train twice as
             fast as dense layers; None if none up to 32 is.
@@ -55,6 +99,7 @@ class Advice:
 
     task: Task
     rounds: Rounds
+    judged: Judged | None
     latencies: Latencies | None
     wins_from: int | None
     seconds: float
@@ -63,17 +108,9 @@ class Advice:
     def lsh_wins(self) -> bool:
         """Whether LSH is chosen."""
         best, dense = self.rounds.best, self.rounds.dense
-        if best is None:
+        if best is None or self.judged is None:
             return False
-        if best.score > dense.score + self._within:
-            return True
-        return best.score >= dense.score - self._within and best.rate >= GAIN * dense.rate
-
-    @property
-    def _within(self) -> float:
-        """Scores nearer than this are taken for equal."""
-        p = min(max(self.rounds.dense.score, 0.01), 0.99)
-        return max(TOLERANCE, math.sqrt(p * (1 - p) / self.task.held))
+        return self.judged.more or (self.judged.equal and best.rate >= GAIN * dense.rate)
 
     @property
     def variant(self) -> Variant:
@@ -94,8 +131,8 @@ class Advice:
         threads = "all cores" if task.threads == 0 else f"{task.threads} thread(s)"
         lines = [
             f"Measured: {n} ways to train {'-'.join(map(str, task.sizes))} on {task.rows:,} rows, "
-            f"{threads}, judged on {task.held:,} others; {len(rounds.trials)} rounds, "
-            f"{self.seconds:.0f} s.",
+            f"{threads}, chosen by {task.tuning:,} others and judged on {task.judging:,} more; "
+            f"{len(rounds.trials)} rounds, {self.seconds:.0f} s.",
             f"Chosen: {self.variant}.",
             f"Why: {self._why()}",
         ]
@@ -108,19 +145,23 @@ class Advice:
         return "\n".join(lines)
 
     def _why(self) -> str:
-        best, dense = self.rounds.best, self.rounds.dense
-        if best is None:
+        best, dense, judged = self.rounds.best, self.rounds.dense, self.judged
+        if best is None or judged is None:
             return (
                 "no layer is wide enough for a share of its neurons to be a network; the dense one "
                 f"takes {1e6 / dense.rate:.1f} µs an example."
             )
         ratio = best.rate / dense.rate
         faster = f"{ratio:.1f} times as many" if ratio >= 1 else f"only {ratio:.0%} as many"
+        few = ""
+        if 100 / judged.rows > TOLERANCE:
+            few = f"; {judged.rows:,} rows cannot tell {TOLERANCE:g} points"
         return (
-            f"after {dense.seconds:.1f} s of training each, {best.variant} scores {best.score:.2%} "
-            f"and dense {dense.score:.2%} (nearer than {100 * self._within:.1f} points counts as "
-            f"equal); LSH learns from {faster} examples a second, with {best.multiplications:.1%} "
-            f"of the multiplications of full matrices, dense with {dense.multiplications:.1%}."
+            f"after {dense.seconds:.1f} s of training each, {best.variant} scores {judged.lsh:.2%} "
+            f"and dense {judged.dense:.2%}: {judged.drop:.2f} ± {judged.error:.2f} points lost (up "
+            f"to {TOLERANCE:g} with the error counts as equal{few}); LSH learns from {faster} "
+            f"examples a second, with {best.multiplications:.1%} of the multiplications of full "
+            f"matrices, dense with {dense.multiplications:.1%}."
         )
 
     def _what_else(self) -> str:
@@ -138,8 +179,9 @@ class Advice:
             )
         if self.wins_from == 1:
             return (
-                "by this machine's costs LSH trains twice as fast here already, but it learns less "
-                "from an example; more time or a larger share may close that."
+                "by this machine's costs LSH trains twice as fast here already, but it is not "
+                "shown to learn as much; more rows held out, more time or a larger share may show "
+                "it."
             )
         wide = "-".join(str(self.wins_from * n) for n in sizes)
         return (
@@ -155,6 +197,7 @@ class Advice:
             "report": self.report,
             "task": {**asdict(self.task), "sizes": list(self.task.sizes)},
             "rounds": [[_trial(trial) for trial in trials] for trials in self.rounds.trials],
+            "judged": None if self.judged is None else asdict(self.judged),
             "latencies": None if self.latencies is None else asdict(self.latencies),
             "wins_from": self.wins_from,
             "seconds": self.seconds,

@@ -11,10 +11,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from ..data import as_inputs, is_sparse
 from ..network import Network
 from .variants import DENSE, Variant
 
@@ -31,7 +34,7 @@ class Trial:
         variant: which.
         seconds: of training.
         examples: trained on in that time.
-        score: on the rows held out: accuracy, or precision at 1.
+        score: on the rows to choose by: accuracy, or precision at 1.
         multiplications: of training, as a share of what full matrices take.
     """
 
@@ -47,7 +50,14 @@ class Trial:
         return self.examples / self.seconds
 
 
-Measure = Callable[[Variant, float], Trial]
+class Measure(Protocol):
+    """Trains variants, and judges the finalists."""
+
+    def __call__(self, variant: Variant, seconds: float) -> Trial:
+        """Train the variant from its birth for so many seconds."""
+
+    def right(self, variant: Variant) -> NDArray[np.bool_]:
+        """Which of the rows to judge on a finalist answers rightly, after its longest trial."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class Rounds:
 def halving(
     variants: Sequence[Variant],
     seconds: float,
-    measure: Measure,
+    measure: Callable[[Variant, float], Trial],
     say: Callable[[str], None] = lambda text: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Rounds:
@@ -107,8 +117,9 @@ def halving(
         best = sorted(found[1:], key=lambda trial: -trial.score)
         left = [trial.variant for trial in best]
         spent = clock() - round_began
-        # the next round takes about as long: half as many trials of twice the time
-        if clock() - began + spent > 1.1 * seconds + _SHORTEST:
+        # the next round has about half as many trials, of twice the time
+        coming = 2 * spent * (-(-count // 2) + 1) / (count + 1)
+        if clock() - began + coming > 1.1 * seconds + _SHORTEST:
             break
     return Rounds(tuple(rounds))
 
@@ -118,7 +129,8 @@ class Training:
 
     Args:
         train: rows to learn from, and their targets.
-        held: rows to judge on, and their targets.
+        tuning: rows to choose by, and their targets.
+        judging: rows to judge the finalists on, and their targets.
         hidden: neurons of each hidden layer.
         n_outputs: outputs.
         loss: of the networks.
@@ -129,7 +141,8 @@ class Training:
     def __init__(
         self,
         train: tuple[Any, Any],
-        held: tuple[Any, Any],
+        tuning: tuple[Any, Any],
+        judging: tuple[Any, Any],
         *,
         hidden: tuple[int, ...],
         n_outputs: int,
@@ -137,7 +150,8 @@ class Training:
         threads: int,
         seed: int,
     ) -> None:
-        self.train, self.held, self.hidden = train, held, hidden
+        self.train, self.tuning, self.judging = train, tuning, judging
+        self.hidden = hidden
         self.n_outputs, self.loss, self.threads, self.seed = n_outputs, loss, threads, seed
         self.dense: Network | None = None  # of its last trial
         self.best: Network | None = None  # of the others, of the best of the longest trials
@@ -168,7 +182,7 @@ class Training:
             left = max(seconds - state.seconds, seconds / (4 * _SLICES))
             size = max(1, math.ceil(speed * min(seconds / _SLICES, left)))
         report = network.report().to_dict()
-        score = next(iter(network.evaluate(*self.held).values()))
+        score = next(iter(network.evaluate(*self.tuning).values()))
         if variant.dense:
             self.dense = network
         elif (seconds, score) > self._best:
@@ -176,3 +190,17 @@ class Training:
         return Trial(
             variant, state.seconds, examples, float(score), report["multiplications_fraction"]
         )
+
+    def right(self, variant: Variant) -> NDArray[np.bool_]:
+        """Which of the rows to judge on a finalist answers rightly, after its longest trial."""
+        network = self.dense if variant.dense else self.best
+        if network is None:
+            raise RuntimeError(f"{variant} must be trained before it is judged")
+        X, y = self.judging
+        best = network._best(as_inputs(X), False)
+        if not is_sparse(y):
+            found = best == y if y.ndim == 1 else y[np.arange(len(y)), best] != 0
+            return np.asarray(found)
+        places = (np.arange(len(best)), best)
+        answers = csr_array((np.ones(len(best)), places), shape=y.shape)
+        return np.asarray(y.multiply(answers).sum(axis=1) != 0).ravel()

@@ -24,7 +24,7 @@ def advise(
     hidden: Annotated[
         str, typer.Option(help="Neurons of each hidden layer.", metavar="N,N,...")
     ] = HIDDEN,
-    seconds: Annotated[float, typer.Option(help="What all of it may take.")] = 60.0,
+    seconds: Annotated[float, typer.Option(help="About what all of it may take.")] = 60.0,
     threads: Annotated[int, option("threads", "Options")] = default("threads"),
     seed: Annotated[int, option("seed", "Options")] = default("seed"),
     first_index: Annotated[int | None, FIRST_INDEX] = None,

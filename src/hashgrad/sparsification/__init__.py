@@ -38,8 +38,9 @@ def sparsify(
 
     Half of the sample chooses the share of each hidden layer and how its neurons are found, by
     accuracy and by the latency of single rows on this machine. The other half judges what is
-    returned. Where no sparse network within `max_drop` is at least 1.25 times faster than the dense
-    one, the verdict is to leave it dense.
+    returned: the fastest network that loses at most `max_drop` there too. Where no sparse network
+    within `max_drop` is at least 1.25 times faster than the dense one, the verdict is to leave it
+    dense.
 
     Args:
         model: a PyTorch `nn.Sequential` of linear layers and ReLU, Tanh or Sigmoid; another module
@@ -49,7 +50,8 @@ def sparsify(
         sample: `(X, y)`, or X alone: then agreement with the model's own answers is measured. X is
             (n, n_inputs), y the n labels. Take rows that the model was not trained on: it knows
             those too well. 0.5 points can be told from some thousands.
-        max_drop: points of accuracy (hundredths) that may be lost, in (0, 100).
+        max_drop: points of accuracy (hundredths) that may be lost, in (0, 100): of the rows that
+            judge, the drop as measured, its standard error stated beside it.
         activation: of the hidden layers, where the model does not say: arrays and files.
         seed: of the cut of the sample and of hash functions.
         progress: whether to tell on standard error what is being measured.

@@ -44,11 +44,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Stated:
-    """What holds of the network returned, on the rows that had no part in choosing it.
+    """What holds of the network returned, on the rows that did not choose, but may reject.
 
     Attributes:
         rows: how many.
-        looks: networks that were judged on them; all but the last lost too much.
+        looks: networks that were judged on them, the fastest first; each but the one returned, if
+            it is sparse, lost too much.
         dense_accuracy: of the model as given, in [0, 1].
         accuracy: of the network returned.
         drop: points between the two.
@@ -81,8 +82,9 @@ class Sparsified:
         predictor: the network in its fastest form, whose latency is stated: its compact copy, or,
             where that is no faster, the dense network itself.
         curve: what was tried, the dense network first.
-        stated: accuracy and latency on rows that had no part in the choice.
-        max_drop: what was asked, in points.
+        stated: accuracy and latency on rows that had no part in the choice, except to reject
+            networks that lost more than `max_drop` there.
+        max_drop: what was asked, in points; the drop itself is within it, its error stated beside.
         labels: whether accuracy is against labels; else agreement with the model's own answers.
         source: what was given, in words.
         classes: what the outputs stand for; None for their numbers.
@@ -103,11 +105,13 @@ class Sparsified:
     def report(self) -> str:
         """The result in a few lines."""
         stated, what = self.stated, "accuracy" if self.labels else "agreement with the model"
+        rejected = stated.looks - (self.verdict == SPARSE)
+        but = f" except to reject {rejected}" if rejected else ""
         lines = [
             f"{self.verdict}: {self.reason}",
             f"{what} {stated.accuracy:.2%}, dense {stated.dense_accuracy:.2%}: {stated.drop:.2f} ± "
             f"{stated.error:.2f} points lost on {stated.rows:,} rows that had no part in the "
-            f"choice, {stated.looks} network{'' if stated.looks == 1 else 's'} judged on them",
+            f"choice{but}, {stated.looks} network{'' if stated.looks == 1 else 's'} judged on them",
             f"one row takes {micro(stated.seconds)}, dense {micro(stated.dense_seconds)}"
             + (
                 f", {self.source} as given {micro(stated.given_seconds)}"

@@ -1,8 +1,9 @@
 """From a dense network and a sample to a sparse network that is faster, or to none.
 
 The sample is cut in two. One half chooses: the path of `shares`, then real networks along it, whose
-accuracy and latency are measured. The other half has no part in that: what is stated of the network
-returned is measured on it.
+accuracy and latency are measured. The other half has no part in that, except to reject, fastest
+first, the networks that lose more than was allowed: what is stated of the network returned is
+measured on it.
 """
 
 from __future__ import annotations
