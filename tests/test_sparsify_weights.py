@@ -181,3 +181,16 @@ def test_other_things_are_no_models():
     for thing in (3, None, X, [1, 2]):
         with pytest.raises(TypeError, match="must be a"):
             read(thing)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_frame_has_the_columns_that_the_model_was_fitted_on() -> None:
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    frame = pandas.DataFrame(random.normal(size=(400, 3)), columns=["a", "b", "c"])
+    model = MLPClassifier((5,), max_iter=3).fit(frame, random.integers(0, 3, 400))
+    with pytest.raises(ValueError, match="in their order: 'a' is due where 'c' stands"):
+        sparsify(model, frame[["c", "b", "a"]])
+    with pytest.raises(ValueError, match="'c' is due where None stands"):
+        sparsify(model, frame[["a", "b"]])
+    assert sparsify(model, frame, max_drop=5.0).verdict

@@ -52,6 +52,13 @@ def opened(frame: Any, name: str) -> Any:
     return frame
 
 
+def column_names(frame: Any, name: str) -> list[str]:
+    """The names of a frame's columns, in order."""
+    import narwhals.stable.v2 as nw
+
+    return list(nw.from_native(opened(frame, name), eager_only=True).columns)
+
+
 def as_matrix(frame: Any, name: str) -> NDArray[np.float32]:
     """A frame's numbers, (rows, columns) float32, in the order of its columns.
 

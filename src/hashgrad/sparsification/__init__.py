@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..checks import Interval, shown, wrong_type
 from ..data import Inputs, as_inputs, is_sparse
+from ..frames import column_names, is_frame
 from . import latency, torch_modules
 from .dense_weights import DenseWeights, read
 from .networks import EXACT, make
@@ -85,6 +88,7 @@ def sparsify(
     seed = _SEED.check("seed", seed)
     weights = read(model, activation)
     X, y = sample if isinstance(sample, tuple) and len(sample) == 2 else (sample, None)
+    _check_columns(model, X)
     inputs = _rows(X, weights)
     _check_answers(model, weights, inputs)
     right = _outputs(y, weights, inputs)
@@ -101,11 +105,28 @@ def sparsify(
         stopwatch=stopwatch,
         say=say,
     )
-    return search.run(_given(model), labels=y is not None)
+    with warnings.catch_warnings():  # scikit-learn's, of single rows that have no names any more
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        return search.run(_given(model), labels=y is not None)
+
+
+def _check_columns(model: Any, X: Any) -> None:
+    """Raise ValueError unless a frame has the columns that a scikit-learn model was fitted on."""
+    fitted = getattr(model, "feature_names_in_", None)
+    if fitted is None or not is_frame(X):
+        return
+    names = column_names(X, "X")
+    if names != list(fitted):
+        pairs = zip_longest(names, fitted)
+        got, due = next((got, due) for got, due in pairs if got != due)
+        raise ValueError(
+            f"X must have the columns that the model was fitted on, in their order: {due!r} is due "
+            f"where {got!r} stands"
+        )
 
 
 def _rows(X: Any, weights: DenseWeights) -> Inputs:
-    if not is_sparse(X):
+    if not is_sparse(X) and not is_frame(X):
         X = np.asarray(X)
         X = X.reshape(len(X), -1) if X.ndim > 2 else X  # pictures
     inputs = as_inputs(X, weights.n_inputs)
