@@ -9,7 +9,7 @@
 #   make instructions       the kernels' instruction counts against those kept (needs valgrind)
 #   make instructions-keep  keep the counts of today
 #   make wheel      the source distribution, and a wheel for this Python, into dist
-#   make wheel-test         all tests on that wheel, installed in a clean environment without a compiler
+#   make wheel-test         all tests that need no compiler, on that wheel in a clean environment without one
 #   make wheel-check        the same with a minute's worth of tests
 #   make lint       formats, rules, types and spelling
 #   make sanitize   the C++ core's tests under AddressSanitizer and UndefinedBehaviorSanitizer

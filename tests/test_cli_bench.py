@@ -65,6 +65,7 @@ def test_one_quick_measure_is_run_and_written(hashgrad: Hashgrad, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 def test_all_quick_measures_work(hashgrad: Hashgrad, tmp_path: Path) -> None:
     file = tmp_path / "out.json"
     words = ("bench", "--quick", "--repeats", 1, "--out", tmp_path / "page", "--json", file)

@@ -15,6 +15,7 @@ from markdown_code import blocks
 PAGE = Path(__file__).parent.parent / "docs" / "site" / "howto" / "export-c.md"
 
 
+@pytest.mark.compiler
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_the_program_of_the_page_says_what_digit_each_row_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,8 @@ from export_help import OTHERS, WARNINGS, Predictor, run
 from hashgrad import LSH, SGD, Adaptive, Dense, Network, Random, WinnerTakeAll, export_c
 from hashgrad.export.layers import read_layers
 
+pytestmark = pytest.mark.compiler
+
 TABLES = {"lookup": "tables", "tables": 24}
 # 65 bits, an odd number: no neuron is at a right angle, where its tail alone would count.
 POOLED = Dense(300, active=LSH(0.05, pooled=True, bits=5, tables=13, code="bits", candidates=2))

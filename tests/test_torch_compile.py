@@ -38,7 +38,10 @@ def train(net: nn.Module, call: nn.Module, steps: int = 12) -> float:
     return loss.item()
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "backend",
+    ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.compiler])],
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own parts
 def test_a_compiled_network_learns_the_same_in_one_graph(backend: str) -> None:
     torch._dynamo.reset()

@@ -54,6 +54,7 @@ def test_the_example_compares_both_networks(
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # where it compiles
 @pytest.mark.parametrize("program", [("benchmarks", "torch_loss")], indirect=True)
 def test_the_benchmark_gives_a_curve_of_every_loss(
