@@ -175,7 +175,6 @@ void LinearIndex::pool(const Batch& x, std::span<const int64_t> labels, uint32_t
       });
     for (const Desk& desk : desks) count(desk.counts);
   }
-  const std::vector<std::vector<uint32_t>> hashed = found;
   for (size_t e = 0; e < n; e++) found[e].push_back(static_cast<uint32_t>(labels[e]));
   pool.n_examples = static_cast<uint32_t>(n);
   pool.unite(n_outputs_, size, Random(seed_, Purpose::kPool, 0, step),
@@ -183,8 +182,10 @@ void LinearIndex::pool(const Batch& x, std::span<const int64_t> labels, uint32_t
   place.resize(n), own.resize(n * (wrong + 1));
   for (size_t e = 0; e < n; e++) {
     place[e] = static_cast<int64_t>(pool.position(static_cast<uint32_t>(labels[e])));
-    for (uint32_t r = 0; r <= wrong; r++)
-      own[e * (wrong + 1) + r] = r < hashed[e].size() ? static_cast<int64_t>(pool.position(hashed[e][r])) : place[e];
+    for (uint32_t r = 0; r <= wrong; r++) {  // after what its hash found, its label
+      const bool hashed = r + 1 < found[e].size();
+      own[e * (wrong + 1) + r] = hashed ? static_cast<int64_t>(pool.position(found[e][r])) : place[e];
+    }
   }
 }
 

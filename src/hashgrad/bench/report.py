@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..pages.look import need_matplotlib
 from .measures import NEVER
 from .suite import rule_text, time_text
 
@@ -100,12 +101,9 @@ def _costs(results: Results) -> list[str]:
 
 
 def _draw(results: Results, folder: Path) -> list[Path]:
-    try:
-        import matplotlib
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "pictures need Matplotlib: pip install 'hashgrad[bench]'"
-        ) from None
+    need_matplotlib("bench")
+    import matplotlib
+
     matplotlib.use("svg")
     # The same results give the same bytes.
     matplotlib.rcParams.update({"svg.hashsalt": "hashgrad", "axes.spines.top": False,

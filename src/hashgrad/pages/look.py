@@ -95,11 +95,11 @@ def key(look: Look, dashed: bool = False, bar: bool = False) -> str:
     )
 
 
-def need_matplotlib() -> None:
+def need_matplotlib(extra: str = "report") -> None:
     """Raise ModuleNotFoundError, which says how to get it, unless Matplotlib is installed."""
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            "figures need Matplotlib: pip install 'hashgrad[report]'"
+            f"figures need Matplotlib: pip install 'hashgrad[{extra}]'"
         ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..pages.look import need_matplotlib
 from .result import Sparsified, micro
 
 INK, LINE, PALE = "#333333", "#1b7f4d", "#bbbbbb"
@@ -12,12 +13,9 @@ INK, LINE, PALE = "#333333", "#1b7f4d", "#bbbbbb"
 
 def draw(result: Sparsified, path: str | os.PathLike[str]) -> None:
     """Draw the curve into a file; see `Sparsified.plot`."""
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "a picture needs Matplotlib: pip install 'hashgrad[report]'"
-        ) from None
+    need_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     by_share, by_time = figure.subplots(1, 2, sharey=True)
     what = "accuracy" if result.labels else "agreement with the dense model"
