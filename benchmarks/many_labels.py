@@ -2,6 +2,7 @@
 
     python benchmarks/many_labels.py --tune            # all learning rates, on held-out rows
     python benchmarks/many_labels.py --seeds 3 --json FILE
+    python benchmarks/many_labels.py --states float32,bfloat16,row --ours   # no peers
 
 Needs PyTorch and the files of `eurlex57k` (see `hashgrad train --help`). Every contender is the
 same network, tf-idf inputs - 256 ReLU - 4,271 outputs, with output biases that begin at the labels'
@@ -155,7 +156,9 @@ def train_peer(name: str, data: Any, seed: int, **other: Any) -> list[dict[str, 
     return records
 
 
-def train_ours(data: Any, seed: int, **other: Any) -> tuple[list[dict[str, Any]], float]:
+def train_ours(
+    data: Any, seed: int, state: str = "float32", **other: Any
+) -> tuple[list[dict[str, Any]], float]:
     """The same of ours, by hashed and by exact prediction, and the output layer's share."""
     x, y, x_test, scores = data
     how = {**OURS, **other}
@@ -165,7 +168,7 @@ def train_ours(data: Any, seed: int, **other: Any) -> tuple[list[dict[str, Any]]
     net = Network(
         x.shape[1],
         [Dense(HIDDEN, layout="input"), Dense(y.shape[1], active=hashing)],
-        loss="logistic", optimizer=Adam(how["rate"]), schedule=Cosine(), prior=True,
+        loss="logistic", optimizer=Adam(how["rate"], state=state), schedule=Cosine(), prior=True,
         batch_size=int(how["batch_size"]), threads=THREADS, seed=seed,
     )  # fmt: skip
     records = []
@@ -203,7 +206,10 @@ def main() -> None:
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--states", default="float32", help="Adam's, one hashgrad for each")
+    parser.add_argument("--ours", action="store_true", help="leave the peers out")
     asked = parser.parse_args()
+    ours = {f"hashgrad, {state}": state for state in asked.states.split(",")}
     data = datasets.load("eurlex57k")
     weighting = datasets.Weighting.fitted("tfidf", data.x_train)
     if asked.tune:
@@ -216,16 +222,16 @@ def main() -> None:
         "peers": PEERS, "ours": OURS, "rounds": [],
     }  # fmt: skip
     for seed in range(asked.seeds):
-        contenders = ["hashgrad", *PEERS]
+        contenders = [*ours, *([] if asked.ours else PEERS)]
         contenders = contenders[seed % len(contenders) :] + contenders[: seed % len(contenders)]
         found: dict[str, Any] = {}
         for name in contenders:
-            if name == "hashgrad":
-                found[name], share = train_ours(ready, seed)
+            if name in ours:
+                found[name], share = train_ours(ready, seed, ours[name])
                 found["share of the full output layer's multiplications"] = round(share, 4)
             else:
                 found[name] = train_peer(name, ready, seed)
-            print(f"round {seed + 1}  {name:16} {found[name][-1]}", flush=True)
+            print(f"round {seed + 1}  {name:18} {found[name][-1]}", flush=True)
         result["rounds"].append(found)
         if asked.json:
             asked.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -11,7 +11,8 @@ import reference as twin
 from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
-OPTIMIZERS += ["adam/bfloat16", "adam/row"]
+STATES = ["adam/bfloat16", "adam/row"]
+OPTIMIZERS += STATES
 BYTES = {"code": "bytes", "projection": "subspace"}
 WAYS: dict[str, dict[str, Any]] = {
     "scan": {"lookup": "scan"},
@@ -83,7 +84,7 @@ def test_batch_training_with_codes_of_bytes_gives_the_same_bits_on_any_number_of
 
 @pytest.mark.parametrize("n", [60, 150])  # narrow, and in several parts
 @pytest.mark.parametrize("selector", ["all", "adaptive", "winner_take_all"])
-@pytest.mark.parametrize("name", OPTIMIZERS[:4])
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_batch_training_of_weights_by_input_gives_the_same_bits_on_any_number_of_threads(
     name: str, selector: str, n: int
 ) -> None:
@@ -93,7 +94,9 @@ def test_batch_training_of_weights_by_input_gives_the_same_bits_on_any_number_of
         assert_same_weights(one, trained(network(name, selector, **how), threads, batch_size=16))
 
 
-@pytest.mark.parametrize(("name", "n"), [("sgd", 60), ("adam", 60), ("adam", 150)])
+@pytest.mark.parametrize(
+    ("name", "n"), [("sgd", 60), ("adam", 60), ("adam", 150), ("adam/row", 150)]
+)
 def test_batch_training_of_weights_by_input_counts_the_same_on_any_number_of_threads(
     name: str, n: int
 ) -> None:
@@ -130,7 +133,7 @@ def test_training_in_chunks_equals_training_at_once(name: str, batch_size: int, 
 
 
 @pytest.mark.parametrize("way", [*WAYS, "by input"])
-@pytest.mark.parametrize("name", ["sgd", "adam"])
+@pytest.mark.parametrize("name", ["sgd", "adam", *STATES])
 def test_a_reloaded_network_goes_on_as_the_saved_one(name: str, way: str) -> None:
     settings = WAYS.get(way, {"selector": "winner_take_all", "layout": "input", "n": 150})
     saved = trained(network(name, **settings), batch_size=8)

@@ -17,18 +17,13 @@ inline __attribute__((always_inline)) Word random_block(size_t first, uint32_t k
   return kLane * kSpread + random_bits(first, key);
 }
 
-// The bits of a float plus sixteen random ones: what carries over rounds up. Infinity stays, and NaN as arithmetic
-// makes it, whose lower half is zero.
-template <class T>
-inline __attribute__((always_inline)) T rounded(T bits, T random) {
-  return (bits + (random & 0xffffu)) >> 16;
-}
-
+// A float's bits plus sixteen random ones, of which the upper half is stored: what carries over rounds up. Infinity
+// stays, and NaN as arithmetic makes it, whose lower half is zero.
 inline float load_state(const float* p, size_t j) { return p[j]; }
 inline float load_state(const uint16_t* p, size_t j) { return __builtin_bit_cast(float, uint32_t{p[j]} << 16); }
 inline void store_state(float* p, size_t j, float x, uint32_t) { p[j] = x; }
 inline void store_state(uint16_t* p, size_t j, float x, uint32_t random) {
-  p[j] = static_cast<uint16_t>(rounded(__builtin_bit_cast(uint32_t, x), random));
+  p[j] = static_cast<uint16_t>((__builtin_bit_cast(uint32_t, x) + random) >> 16);
 }
 
 inline __attribute__((always_inline)) Block load_block(const float* p) { return load(p); }
@@ -48,7 +43,7 @@ inline __attribute__((always_inline)) void store_block(Lanes lanes, float* p, co
 }
 inline __attribute__((always_inline)) void store_block(Lanes lanes, uint16_t* p, const Block& b, const Block& old,
                                                        const Word& random) {
-  const Word kept = reinterpret_cast<Word>(old) >> 16, stored = rounded(reinterpret_cast<Word>(b), random);
-  const Half h = __builtin_convertvector(lanes ? stored : kept, Half);
+  const Word bits = lanes ? reinterpret_cast<Word>(b) + random : reinterpret_cast<Word>(old);
+  const Half h = __builtin_convertvector(bits >> 16, Half);
   __builtin_memcpy(p, &h, sizeof h);
 }

@@ -68,7 +68,7 @@ inline __attribute__((always_inline)) void step_block(float* w, Stored* m, Store
   Rule::step(new_w, new_m, new_v, gradient_of<kDecay>(old_w, a, input, first, s), s);
   const Word random = std::is_same_v<Stored, float> ? Word() : random_block(first, s.key);
   store_where(moves, w, new_w, old_w);
-  if constexpr (kHasM<Rule>) store_block(moves, m, new_m, old_m, random);
+  if constexpr (kHasM<Rule>) store_block(moves, m, new_m, old_m, random & 0xffffu);
   if constexpr (kHasV<Rule>) store_block(moves, v, new_v, old_v, random >> 16);
 }
 
@@ -82,7 +82,7 @@ void update(float* w, void* moment1, void* moment2, float a, const Row& x, const
     Rule::step(wj, mj, vj, g, step);
     const uint32_t random = std::is_same_v<Stored, float> ? 0 : random_bits(j, step.key);
     w[j] = wj;
-    if constexpr (kHasM<Rule>) store_state(m, j, mj, random);
+    if constexpr (kHasM<Rule>) store_state(m, j, mj, random & 0xffffu);
     if constexpr (kHasV<Rule>) store_state(v, j, vj, random >> 16);
   };
   // A weight whose input is zero is left alone, whatever its optimiser state.
