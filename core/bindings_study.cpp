@@ -452,15 +452,15 @@ void bind_study(nb::module_& m) {
       "rows"_a, "a"_a);
   m.def(
       "kernel_hamming",
-      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {
+      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query, std::optional<In<uint32_t, 1>> rows) {
         rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");
-        std::vector<uint16_t> out(signatures.shape(0));
-        active().hamming(signatures.data(), signatures.shape(1), static_cast<uint32_t>(signatures.shape(0)),
-                         query.data(), out.data());
+        std::vector<uint16_t> out(rows ? rows->shape(0) : signatures.shape(0));
+        active().hamming(signatures.data(), signatures.shape(1), rows ? rows->data() : nullptr,
+                         static_cast<uint32_t>(out.size()), query.data(), out.data());
         const size_t n = out.size();
         return own(std::move(out), {n});
       },
-      "signatures"_a, "query"_a);
+      "signatures"_a, "query"_a, "rows"_a = nb::none());
   m.def(
       "kernel_signs",
       [](In<float, 1> x) {

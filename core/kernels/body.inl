@@ -31,6 +31,7 @@ constexpr Kernels kTable = {
     {{update<Sgd, false>, update<Momentum, false>, update<Adagrad, false>, update<Adam, false>, update<Sgd, false>},
      {update<Sgd, true>, update<Momentum, true>, update<Adagrad, true>, update<Adam, true>, update<Sgd, true>}},
     largest,
+    lowest,
     project,
     signs,
     hamming,

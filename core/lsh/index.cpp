@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "lsh/probing.h"
 #include "random.h"
@@ -12,7 +13,6 @@ namespace hashgrad {
 namespace {
 
 constexpr uint32_t kStalenessSample = 64;
-constexpr uint32_t kAhead = 16;    // candidates, of memory that is asked for
 constexpr uint32_t kStrip = 2048;  // neurons, of a scan of signatures
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
@@ -223,20 +223,18 @@ void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> qu
                          s.query.data(), static_cast<uint32_t>(queries.size()), score);
   }
   for (size_t q = 0; q < queries.size(); q++)
-    for (uint32_t at = from; at < to; at += kStrip) {  // whose distances stay in the first-level cache
-      const float* tail = tail_.empty() ? nullptr : &tail_[at];
-      score_signatures(&signature_[size_t{at} * family_.words()], &norm_[at], tail, std::min(kStrip, to - at),
-                       *queries[q], s, score[q] + at);
-    }
+    for (uint32_t at = from; at < to; at += kStrip)  // whose distances stay in the first-level cache
+      score_signatures(at, nullptr, std::min(kStrip, to - at), *queries[q], s, score[q] + at);
 }
 
-void LshIndex::score_signatures(const uint64_t* signature, const float* norm, const float* tail, uint32_t n,
-                                const Query& q, LookupScratch& s, float* score) const {
+void LshIndex::score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& s,
+                                float* score) const {
   s.distance.resize(n);
-  active().hamming(signature, family_.words(), n, q.word.data(), s.distance.data());
+  active().hamming(&signature_[size_t{first} * family_.words()], family_.words(), ids, n, q.word.data(),
+                   s.distance.data());
   const bool apart = family_.tails_apart();
-  active().similarity(s.distance.data(), family_.spec().transform == Transform::kNone ? norm : nullptr,
-                      apart ? tail : nullptr, (apart ? q.cosine : family_.cosine()).data(), n, score);
+  active().similarity(s.distance.data(), family_.spec().transform == Transform::kNone ? &norm_[first] : nullptr,
+                      apart ? &tail_[first] : nullptr, ids, (apart ? q.cosine : family_.cosine()).data(), n, score);
 }
 
 namespace {
@@ -250,47 +248,40 @@ void LshIndex::nearest(const Query& q, const float* score, uint32_t wanted, Look
   choose_largest(score, n_neurons_, wanted, salt_of(q), s.choose, out);
 }
 
-void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
+void LshIndex::look_up(const Query& q, uint32_t wanted, uint64_t turn, LookupScratch& s,
+                       std::vector<uint32_t>& out) const {
   const LshSpec& spec = family_.spec();
-  collect(q, s);
+  const uint32_t n = collect(q, turn, s);
+  const std::span found(s.found.data(), n);
   // Where threads move neurons at once, slots are in no order that a resumed run would find again.
   const bool ties = spec.ranking == Ranking::kCollisions || spec.transform != Transform::kNone;
-  if (!spec.pooled || ties) std::sort(s.found.begin(), s.found.end());
-  const auto n = static_cast<uint32_t>(s.found.size());
+  if (!spec.pooled || ties) std::sort(found.begin(), found.end());
   s.score.resize(n + kBlock);
-  if (spec.ranking == Ranking::kCollisions) {
-    for (uint32_t k = 0; k < n; k++) s.score[k] = s.collisions[s.found[k]];
-  } else {
-    const uint32_t words = family_.words();
-    const bool tails = family_.tails_apart();
-    s.norm.resize(n);
-    s.tail.resize(n);
-    s.word.resize(size_t{n} * words);
-    for (uint32_t k = 0; k < n; k++) {  // they lie scattered
-      const uint32_t i = s.found[k], soon = s.found[std::min(k + kAhead, n - 1)];
-      __builtin_prefetch(&signature_[size_t{soon} * words]);
-      __builtin_prefetch(&norm_[soon]);
-      if (tails) __builtin_prefetch(&tail_[soon]), s.tail[k] = tail_[i];
-      std::copy_n(&signature_[size_t{i} * words], words, &s.word[size_t{k} * words]);
-      s.norm[k] = norm_[i];
-    }
-    score_signatures(s.word.data(), s.norm.data(), s.tail.data(), n, q, s, s.score.data());
-  }
-  for (const uint32_t i : s.found) s.collisions[i] = 0;
+  if (spec.ranking == Ranking::kCollisions)
+    for (uint32_t k = 0; k < n; k++) s.score[k] = std::exchange(s.collisions[found[k]], uint16_t{0});
+  else
+    score_signatures(0, found.data(), n, q, s, s.score.data());
+  for (const uint32_t i : found) s.met[i / 64] = 0;
   choose_largest(s.score.data(), n, wanted, salt_of(q), s.choose, out);
-  for (uint32_t& at : out) at = s.found[at];
+  for (uint32_t& at : out) at = found[at];
   if (spec.pooled) std::sort(out.begin(), out.end());
 }
 
-// Fills scratch.found with the neurons of all probed buckets, scratch.collisions with how often
-// each was met.
-void LshIndex::collect(const Query& q, LookupScratch& s) const {
+// Fills scratch.found with the neurons of all probed buckets, each once, scratch.collisions (if they rank) with how
+// often each was met. Returns how many they are.
+uint32_t LshIndex::collect(const Query& q, uint64_t turn, LookupScratch& s) const {
   const LshSpec& spec = family_.spec();
-  s.collisions.resize(n_neurons_);
-  s.found.clear();
+  const bool counts = spec.ranking == Ranking::kCollisions;
+  if (counts) s.collisions.resize(n_neurons_);
+  s.met.resize(n_neurons_ / 64 + 1);
+  const auto n_tables = static_cast<uint64_t>(spec.tables), n_visited = static_cast<uint64_t>(spec.visited());
+  const size_t most = n_visited * static_cast<size_t>(spec.probes) * tables_->capacity();
+  s.found.resize(std::min<size_t>(most, n_neurons_) + 1);
+  uint32_t n = 0;
   uint32_t mask[kMaxProbes];
   float distance[16];
-  for (int t = 0; t < spec.tables; t++) {
+  for (uint64_t visit = 0; visit < n_visited; visit++) {
+    const auto t = static_cast<int>((turn % n_tables * n_visited + visit) % n_tables);
     const uint32_t key = tables_->key(t, q.word.data());
     int n_masks = 1;
     mask[0] = 0;
@@ -304,10 +295,14 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
       for (uint32_t k = 0; k < tables_->capacity(); k++) {
         const uint32_t i = __atomic_load_n(slot + k, __ATOMIC_RELAXED);  // another thread may be moving neurons
         if (i == Tables::kEmpty) continue;
-        if (s.collisions[i]++ == 0) s.found.push_back(i);
+        if (counts) s.collisions[i]++;
+        s.found[n] = i;
+        n += !(s.met[i / 64] >> i % 64 & 1);
+        s.met[i / 64] |= uint64_t{1} << i % 64;
       }
     }
   }
+  return n;
 }
 
 size_t LshIndex::memory() const {

@@ -4,12 +4,14 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "kernels/kernels.h"
 #include "portable.h"
 
 namespace hashgrad {
 
 namespace {
 
+constexpr float kNone = -1.f;  // shorter than any neuron
 constexpr uint32_t kMoving = Tables::kEmpty - 1;
 constexpr size_t kAmpleSlots = size_t{1} << 26;  // 256 MiB: up to here, buckets are as large as the fullest needs
 
@@ -58,6 +60,7 @@ void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm
   team.each(n_tables, 1, [&](int, size_t t) {
     const size_t first = first_slot(static_cast<int>(t));
     std::fill_n(&slots_[first], n_buckets * capacity_, kEmpty);
+    if (bound_) std::fill_n(&length_[first], n_buckets * capacity_, kNone);
     load[t].assign(n_buckets, 0);
     for (const uint32_t i : order) {
       const uint32_t bucket = key_of(t, i), at = bucket * capacity_ + load[t][bucket];
@@ -72,23 +75,18 @@ void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm
 void Tables::insert(int table, uint32_t neuron, uint32_t key, float norm) {
   const uint32_t first = key * capacity_;
   uint32_t* slots = &slots_[first_slot(table)];
-  float* length = bound_ ? &length_[first_slot(table)] : nullptr;
   uint32_t found = kEmpty;
-  for (uint32_t at = first; at < first + capacity_ && found == kEmpty; at++)
-    if (slots[at] == kEmpty && AtomicRef(slots[at]).replace(kEmpty, neuron)) found = at;
-  if (found == kEmpty && bound_) {
-    const uint32_t at = first + shortest(length + first);
-    if (length[at] < norm) place(table, slots[at]) = kEmpty, slots[at] = neuron, found = at;
+  if (bound_) {
+    float* length = &length_[first_slot(table)];
+    const uint32_t at = first + active().lowest(length + first, capacity_);
+    if (length[at] < norm) {
+      if (slots[at] != kEmpty) place(table, slots[at]) = kEmpty;
+      slots[at] = neuron, length[at] = norm, found = at;
+    }
   }
-  if (found != kEmpty && bound_) length[found] = norm;
+  for (uint32_t at = first; !bound_ && at < first + capacity_ && found == kEmpty; at++)
+    if (slots[at] == kEmpty && AtomicRef(slots[at]).replace(kEmpty, neuron)) found = at;
   AtomicRef(place(table, neuron)).store(found);
-}
-
-uint32_t Tables::shortest(const float* length) const {
-  uint32_t least = 0;
-  for (uint32_t k = 1; k < capacity_; k++)
-    if (length[k] < length[least]) least = k;
-  return least;
 }
 
 void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float norm) {
@@ -104,6 +102,7 @@ void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float n
   const uint32_t from = AtomicRef(place).exchange(kMoving);
   if (from == kMoving) return;
   if (from != kEmpty) AtomicRef(slots_[first_slot(table) + from]).store(kEmpty);
+  if (from != kEmpty && bound_) length_[first_slot(table) + from] = kNone;
   insert(table, neuron, to, norm);
 }
 

@@ -42,7 +42,6 @@ class Tables {
 
  private:
   void insert(int table, uint32_t neuron, uint32_t key, float norm);
-  uint32_t shortest(const float* length) const;  // of a full bucket's
   size_t first_slot(int table) const { return (static_cast<size_t>(table) << bits_) * capacity_; }
   uint32_t& place(int table, uint32_t neuron) { return place_[static_cast<size_t>(table) * n_neurons_ + neuron]; }
 
@@ -51,7 +50,7 @@ class Tables {
   uint32_t bound_;
   uint32_t capacity_ = 0;
   Array<uint32_t> slots_;
-  Array<float> length_;    // bounded: of the neuron in each slot
+  Array<float> length_;    // bounded: of the neuron in each slot, -1 where there is none
   Array<uint32_t> place_;  // tables x n_neurons: slot within the table
 };
 
