@@ -35,16 +35,20 @@ struct Pool {
       for (const uint32_t i : ids(e)) take(i);
     const size_t brought = id.size();
     while (id.size() < std::min<size_t>(least, n)) take(random.below(n));
+    for (size_t k = brought; k < id.size(); k++) taken_[id[k]] = kDrawn;
     drawn = brought < n ? static_cast<float>(id.size() - brought) / static_cast<float>(n - brought) : 0.f;
     std::sort(id.begin(), id.end());
   }
+
+  bool was_drawn(uint32_t neuron) const { return taken_[neuron] == kDrawn; }
 
   size_t position(uint32_t neuron) const {
     return static_cast<size_t>(std::lower_bound(id.begin(), id.end(), neuron) - id.begin());
   }
 
  private:
-  std::vector<uint8_t> taken_;  // per neuron of the layer: is it in `id`?
+  static constexpr uint8_t kDrawn = 2;
+  std::vector<uint8_t> taken_;  // per neuron of the layer: is it in `id`, and was it drawn?
 };
 
 }  // namespace hashgrad

@@ -101,7 +101,7 @@ struct LshSpec {
   uint32_t bucket =
       64;             // pooled: neurons that a bucket of a table holds, at most: the longest of those that fall in it
   uint32_t fill = 0;  // neurons in such a pool, at least; those missing are drawn at random
-  int visits = 0;  // pooled: tables that an example visits in training; those of a batch take turns; 0: all of them
+  int visits = 0;     // pooled: tables that an example visits in training; those of a batch take turns; 0: all of them
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {

@@ -63,6 +63,51 @@ def test_chances_need_a_pooled_softmax_and_one_number_an_output() -> None:
             train(net, chance=np.full(n, 0.5, dtype=np.float32))
 
 
+def test_what_was_drawn_counts_the_inverse_of_its_chance_in_a_logistic_loss() -> None:
+    rows, everyone = ORDER[:8], np.arange(N_HIDDEN)
+    train(without := network("logistic"), rows, 8)
+    brought = without.pool()
+    net = network("logistic", fill=60)
+    W = [w.astype(float) for w in twin.augmented(net)]
+    result = train(net, rows, 8, rate=0.5, inverse=True)
+    pool = net.pool().astype(int)
+    chance = (60 - len(brought)) / (N_OUTPUTS - len(brought))
+    count = np.where(np.isin(pool, brought), 1.0, 1 / chance)
+    assert len(pool) == 60
+    assert count.max() > 1
+    x, y = examples()
+    total, loss = [np.zeros_like(w) for w in W], 0.0
+    for row in rows:
+        active = [(everyone, np.ones(N_HIDDEN)), (pool, np.ones(len(pool)))]
+        walk = twin.forward(W, NAMES, x[row].astype(float), active)
+        delta = twin.loss_and_delta("logistic", walk[-1].z, walk[-1].ids, y[row], None)[1]
+        signs = np.where(np.isin(pool, y[row]), -1, 1)
+        loss += float(count @ np.logaddexp(0, signs * walk[-1].z))
+        gradients = twin.backward(W, NAMES, walk, delta * count / len(rows))
+        total = [a + g for a, g in zip(total, gradients, strict=True)]
+    assert result.loss_sum == pytest.approx(loss, rel=1e-5)
+    for got, w, g in zip(twin.augmented(net), W, total, strict=True):
+        np.testing.assert_allclose(got, w - 0.5 * g, rtol=2e-4, atol=2e-5)
+
+
+def test_every_output_counts_once_in_the_mean_of_many_pools() -> None:
+    train(without := network("logistic"), ORDER[:8], 8)
+    brought, batches = without.pool(), 1500
+    chance = (60 - len(brought)) / (N_OUTPUTS - len(brought))
+    net, count = network("logistic", fill=60), np.zeros(N_OUTPUTS)
+    for _ in range(batches):
+        train(net, ORDER[:8], 8, rate=0.0)
+        count[net.pool()] += 1 / chance
+    count[brought] = batches
+    deviation = ((1 / chance - 1) / batches) ** 0.5
+    assert np.abs(count / batches - 1).max() < 5 * deviation
+
+
+def test_inverse_chances_need_a_pooled_logistic_loss() -> None:
+    with pytest.raises(ValueError, match="inverse must go with a pooled layer and the loss"):
+        train(network("softmax"), inverse=True)
+
+
 # ---- bounded buckets -----------------------------------------------------------------------------
 
 BITS, TABLES = 3, 5
@@ -107,8 +152,8 @@ def found(net: Any) -> list[set[int]]:
     return pools
 
 
-def expected(net: Any, bound: int) -> list[set[int]]:
-    """The same, of the buckets as they are to be; None where a bit is too near to tell."""
+def expected(net: Any, bound: int, visits: int = TABLES) -> list[set[int]]:
+    """The same, of the buckets as they are to be; none where a bit is too near to tell."""
     t = net.tensors()
     tables = buckets(net, bound)
     hidden = np.maximum(examples()[0] @ t["layers.0.weight"].T + t["layers.0.bias"], 0)
@@ -117,13 +162,24 @@ def expected(net: Any, bound: int) -> list[set[int]]:
     )  # tails are apart
     value = queries @ twin.projections(t, "layers.1")[1]
     out = []
-    for row in value[:, : BITS * TABLES]:
+    for turn, row in enumerate(value[:, : BITS * TABLES]):
         keys = (row.reshape(TABLES, BITS) >= 0) @ (1 << np.arange(BITS))
-        inside = [table.get(int(k), []) for table, k in zip(tables, keys, strict=True)]
+        visited = [(turn * visits + k) % TABLES for k in range(visits)]
+        inside = [tables[t].get(int(keys[t]), []) for t in visited]
         out.append({int(i) for bucket in inside for i in bucket})
         if np.abs(row).min() < 1e-4:
             out[-1] = set()
     return out
+
+
+@pytest.mark.parametrize("visits", [1, 2, 5])
+def test_examples_take_turns_to_visit_the_tables(visits: int) -> None:
+    net = bounded(4, visits=visits)
+    wanted = expected(net, 4, visits)
+    certain = [(g, e) for g, e in zip(found(net), wanted, strict=True) if e]
+    assert len(certain) > N_ROWS // 2
+    for got, one in certain:
+        assert got == one
 
 
 @pytest.mark.parametrize("bound", [1, 4, 90])
@@ -153,6 +209,7 @@ def test_buckets_follow_neurons_as_they_move(threads: int) -> None:
         assert got == wanted
 
 
+@pytest.mark.usefixtures("level")
 def test_a_longer_neuron_takes_the_shortest_ones_place_and_an_epoch_ends_in_order() -> None:
     net = bounded(2, twin.optimizer("adam"), rehash_every=8, rebuild_every=10**6)
     train(net, np.tile(ORDER, 4), 8, rate=0.05)

@@ -102,6 +102,9 @@ def test_hamming_distances(level: str, words: int) -> None:
         )
         expected = differ.sum(axis=1, dtype=int)
         np.testing.assert_array_equal(_core.kernel_hamming(signatures, query), expected)
+        rows = random.permutation(n).astype(np.uint32)
+        scattered = _core.kernel_hamming(signatures, query, rows)
+        np.testing.assert_array_equal(scattered, expected[rows])
 
 
 @pytest.mark.parametrize("words", [1, 2, 5])

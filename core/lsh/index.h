@@ -33,10 +33,10 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
-  std::vector<uint64_t> met;         // a bit per neuron, likewise
-  std::vector<float> score;          // per candidate
-  std::vector<float> encode;         // width
-  std::vector<float> sketch;         // width
+  std::vector<uint64_t> met;  // a bit per neuron, likewise
+  std::vector<float> score;   // per candidate
+  std::vector<float> encode;  // width
+  std::vector<float> sketch;  // width
   std::vector<float> coordinate;
   std::vector<const int8_t*> query;
   ChooseScratch choose;

@@ -108,8 +108,8 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "correction": Parameter(
         "none",
-        Choice(("none", "log-q")),
-        "How a softmax over such a union makes up for the outputs that are not in it.",
+        Choice(("none", "log-q", "inverse")),
+        "How the loss makes up for outputs that are not in the union: of a softmax, of logistic.",
     ),
     # Layers
     "n": Parameter(None, _COUNT, "Neurons of a layer."),

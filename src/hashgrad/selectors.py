@@ -170,8 +170,10 @@ class LSH(Selector):
             all outputs (Jean et al. 2015, arXiv 1412.2007): frequent labels are not pushed down
             for being in every batch. What other examples' hashes brought is not in that chance, so
             rare outputs among it are pushed down harder than they should be. Frequencies are of
-            the rows at hand: of one call of `partial_fit`, of one buffer of a stream. `"none"`
-            takes the pool for all there is.
+            the rows at hand: of one call of `partial_fit`, of one buffer of a stream.
+            `"inverse"`, for the logistic loss with `fill`: what was drawn counts the inverse of its
+            chance to be drawn (1 / p), so that loss and gradients are those of all outputs in the
+            mean. `"none"` takes the pool for all there is.
 
     Raises:
         TypeError: a value of the wrong type.
@@ -229,7 +231,9 @@ class LSH(Selector):
         if self.fill and not self.pooled:
             raise ValueError(f"fill needs pooled=True, got fill={self.fill} with pooled=False")
         if self.visits and not self.pooled:
-            raise ValueError(f"visits needs pooled=True, got visits={self.visits} with pooled=False")
+            raise ValueError(
+                f"visits needs pooled=True, got visits={self.visits} with pooled=False"
+            )
         if self.visits > self.tables:
             raise ValueError(
                 f"visits must be at most tables = {self.tables}, got visits={self.visits}"
@@ -238,6 +242,8 @@ class LSH(Selector):
             raise ValueError(
                 f"correction needs pooled=True, got {self.correction!r} with pooled=False"
             )
+        if self.correction == "inverse" and not self.fill:
+            raise ValueError("correction='inverse' needs fill above 0, got fill=0")
         if self.pooled and self.lookup == "exact":
             raise ValueError("pooled=True needs lookup='scan' or 'tables', got 'exact'")
         if self.pooled and self.rehash == "incremental":

@@ -63,8 +63,12 @@ def check_pooled(
             "loss must be 'softmax' or 'logistic' where outputs are pooled, got 'squared'"
         )
     selector = layers[-1].selector
-    if isinstance(selector, LSH) and selector.correction != "none" and loss != "softmax":
-        raise ValueError(f"correction {selector.correction!r} needs loss 'softmax', got {loss!r}")
+    if isinstance(selector, LSH):
+        needed = {"log-q": "softmax", "inverse": "logistic"}.get(selector.correction, loss)
+        if loss != needed:
+            raise ValueError(
+                f"correction {selector.correction!r} needs loss {needed!r}, got {loss!r}"
+            )
     if batch_size == 1:
         raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
     if l2 > 0 and optimizer.word == "row-adagrad":
