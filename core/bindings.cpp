@@ -242,7 +242,6 @@ void bind_specs(nb::module_& m) {
       .def_rw("rebuild_every", &LshSpec::rebuild_every)
       .def_rw("pooled", &LshSpec::pooled)
       .def_rw("bucket", &LshSpec::bucket)
-      .def_rw("visits", &LshSpec::visits)
       .def_rw("fill", &LshSpec::fill);
   word(lsh, "projection", &LshSpec::projection, kProjections);
   word(lsh, "transform", &LshSpec::transform, kTransforms);

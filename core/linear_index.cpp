@@ -112,7 +112,7 @@ void LinearIndex::candidates(const Batch& x, size_t e, bool training, uint32_t w
   // Tables of bounded buckets serve the training of a pool alone.
   const bool all = index_.scans() || (index_.family().spec().pooled && !training);
   desk.counts.query += index_.family().query_cost(row, false) + index_.lookup_cost(all);
-  if (!all) return index_.look_up(desk.query, wanted, e, desk.lookup, desk.id);
+  if (!all) return index_.look_up(desk.query, wanted, desk.lookup, desk.id);
   desk.score.resize(round_up(n_outputs_, kBlock));
   const Query* query = &desk.query;
   float* score = desk.score.data();

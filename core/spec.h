@@ -101,7 +101,6 @@ struct LshSpec {
   uint32_t bucket =
       64;             // pooled: neurons that a bucket of a table holds, at most: the longest of those that fall in it
   uint32_t fill = 0;  // neurons in such a pool, at least; those missing are drawn at random
-  int visits = 0;     // pooled: tables that an example visits in training; those of a batch take turns; 0: all of them
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {
@@ -120,9 +119,6 @@ struct LshSpec {
     rule(!pooled || rehash != Rehash::kIncremental, "rehash must be 'rows' where pooled is set, got 'incremental'");
     rule(bucket >= 1, "bucket must be at least 1, got 0");
     rule(pooled || fill == 0, "fill must be 0 unless pooled is set, got " + std::to_string(fill));
-    rule(visits >= 0 && visits <= tables,
-         "visits must be in [0, tables = " + std::to_string(tables) + "], got " + std::to_string(visits));
-    rule(pooled || visits == 0, "visits must be 0 unless pooled is set, got " + std::to_string(visits));
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
     rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");
     rule(!(lookup == Lookup::kScan && ranking == Ranking::kCollisions),
@@ -131,7 +127,6 @@ struct LshSpec {
          "code 'bytes' must go with projection 'subspace', transform 'none', ranking 'signature' and a lookup other "
          "than 'tables'");
   }
-  int visited() const { return visits ? visits : tables; }
   bool can_be_bytes() const {
     return projection == Projection::kSubspace && transform == Transform::kNone && ranking == Ranking::kSignature &&
            lookup != Lookup::kTables;

@@ -133,8 +133,7 @@ def test_every_option_reaches_the_network(hashgrad: Hashgrad) -> None:
         "name": "lsh", "fraction": 0.05, "bits": 5, "tables": 7, "projection": "gaussian",
         "rank": 8, "transform": "simple", "center": False, "lookup": "tables", "code": "bits",
         "probes": 3, "ranking": "collisions", "candidates": 2, "rehash": "rows", "rehash_every": 50,
-        "rebuild_every": 500, "pooled": False, "bucket": 64, "fill": 0, "visits": 0,
-        "correction": "none",
+        "rebuild_every": 500, "pooled": False, "bucket": 64, "fill": 0, "correction": "none",
     }  # fmt: skip
 
 

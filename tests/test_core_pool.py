@@ -240,8 +240,6 @@ def test_what_is_counted_is_what_is_multiplied() -> None:
         ({"lookup": "exact"}, "lookup must be 'scan' or 'tables' where pooled is set, got 'exact'"),
         ({"rehash": "incremental"}, "rehash must be 'rows' where pooled is set"),
         ({"pooled": False, "fill": 9}, "fill must be 0 unless pooled is set, got 9"),
-        ({"pooled": False, "visits": 9}, "visits must be 0 unless pooled is set, got 9"),
-        ({"tables": 8, "visits": 9}, r"visits must be in \[0, tables = 8\], got 9"),
     ],
 )
 def test_what_does_not_go_with_a_pool_is_refused(change: dict[str, Any], rule: str) -> None:

@@ -69,8 +69,6 @@ def test_a_fraction_outside_0_to_1_is_refused(selector, fraction):
         (lambda: LSH(pooled=True, lookup="exact"), "pooled=True needs lookup='scan' or 'tables'"),
         (lambda: LSH(pooled=True, rehash="incremental"), "pooled=True needs rehash='rows'"),
         (lambda: LSH(fill=9), "fill needs pooled=True, got fill=9"),
-        (lambda: LSH(visits=2), "visits needs pooled=True, got visits=2 with pooled=False"),
-        (lambda: LSH(pooled=True, tables=4, visits=5), "visits must be at most tables = 4, got"),
         (lambda: LSH(pooled=True, correction="inverse"), "correction='inverse' needs fill above 0"),
         (lambda: inverse(loss="softmax"), "correction 'inverse' needs loss 'logistic', got 'soft"),
         (lambda: LSH(fill=-1), "fill must be an integer in"),

@@ -248,10 +248,9 @@ void LshIndex::nearest(const Query& q, const float* score, uint32_t wanted, Look
   choose_largest(score, n_neurons_, wanted, salt_of(q), s.choose, out);
 }
 
-void LshIndex::look_up(const Query& q, uint32_t wanted, uint64_t turn, LookupScratch& s,
-                       std::vector<uint32_t>& out) const {
+void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
   const LshSpec& spec = family_.spec();
-  const uint32_t n = collect(q, turn, s);
+  const uint32_t n = collect(q, s);
   const std::span found(s.found.data(), n);
   // Where threads move neurons at once, slots are in no order that a resumed run would find again.
   const bool ties = spec.ranking == Ranking::kCollisions || spec.transform != Transform::kNone;
@@ -269,19 +268,17 @@ void LshIndex::look_up(const Query& q, uint32_t wanted, uint64_t turn, LookupScr
 
 // Fills scratch.found with the neurons of all probed buckets, each once, scratch.collisions (if they rank) with how
 // often each was met. Returns how many they are.
-uint32_t LshIndex::collect(const Query& q, uint64_t turn, LookupScratch& s) const {
+uint32_t LshIndex::collect(const Query& q, LookupScratch& s) const {
   const LshSpec& spec = family_.spec();
   const bool counts = spec.ranking == Ranking::kCollisions;
   if (counts) s.collisions.resize(n_neurons_);
   s.met.resize(n_neurons_ / 64 + 1);
-  const auto n_tables = static_cast<uint64_t>(spec.tables), n_visited = static_cast<uint64_t>(spec.visited());
-  const size_t most = n_visited * static_cast<size_t>(spec.probes) * tables_->capacity();
+  const size_t most = static_cast<size_t>(spec.tables) * static_cast<size_t>(spec.probes) * tables_->capacity();
   s.found.resize(std::min<size_t>(most, n_neurons_) + 1);
   uint32_t n = 0;
   uint32_t mask[kMaxProbes];
   float distance[16];
-  for (uint64_t visit = 0; visit < n_visited; visit++) {
-    const auto t = static_cast<int>((turn % n_tables * n_visited + visit) % n_tables);
+  for (int t = 0; t < spec.tables; t++) {
     const uint32_t key = tables_->key(t, q.word.data());
     int n_masks = 1;
     mask[0] = 0;

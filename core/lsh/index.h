@@ -60,9 +60,8 @@ class LshIndex {
   void nearest(const Query& q, const float* score, uint32_t wanted, LookupScratch& scratch,
                std::vector<uint32_t>& out) const;
   // Tables: of the neurons in the buckets probed, the `wanted` whose signatures are nearest to the query's (or that
-  // collide with it most), ascending. Where a pooled layer visits some of its tables only, `turn` says which.
-  void look_up(const Query& q, uint32_t wanted, uint64_t turn, LookupScratch& scratch,
-               std::vector<uint32_t>& out) const;
+  // collide with it most), ascending.
+  void look_up(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
 
   // After [w_i; b_i] -= step * [x; 1] for the query's input x, with which w_i had the product wx:
   // move its sketch and bits. Returns the multiplications it took.
@@ -89,8 +88,8 @@ class LshIndex {
   uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
     if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
-    const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.visited() * spec.probes;
-    const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.visited()) : 0;
+    const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
+    const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
     return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
            probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
   }
@@ -124,7 +123,7 @@ class LshIndex {
     encode(i, &sketch_[size_t{i} * family_.width()], norm2_.empty() ? 0.f : norm2_[i], scratch);
   }
   void encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch);
-  uint32_t collect(const Query& q, uint64_t turn, LookupScratch& scratch) const;
+  uint32_t collect(const Query& q, LookupScratch& scratch) const;
   // What their signatures tell of the products of n neurons, these ids or from the first on, with a query. The angle
   // alone where a transform has made it order inner products; without one w.x + b is |v| |u| cos(angle).
   void score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& scratch,

@@ -29,7 +29,7 @@ class Lsh final : public Selector {
     index_->family().hash_query(x, moves, query);
     counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost(scans(ask));
     if (scans(ask)) return;
-    index_->look_up(query, wanted(ask), ask.step, scratch.lookup, out.id);
+    index_->look_up(query, wanted(ask), scratch.lookup, out.id);
     propose_forced(ask.forced, out);
   }
 

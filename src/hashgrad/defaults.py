@@ -101,11 +101,6 @@ PARAMETERS: dict[str, Parameter] = {
         Interval(0, 2**31 - 1, integer=True),
         "Outputs in such a union at least; those missing are drawn at random.",
     ),
-    "visits": Parameter(
-        0,
-        Interval(0, 256, integer=True),
-        "Tables that an example of a pooled layer visits in training, in turn; 0 = all of them.",
-    ),
     "correction": Parameter(
         "none",
         Choice(("none", "log-q", "inverse")),

@@ -161,9 +161,6 @@ class LSH(Selector):
             the longest, whose inner products can be largest: few and short buckets then find more
             of the best outputs, at less cost, than many long ones.
         fill: outputs in such a pool, at least: those missing are drawn at random.
-        visits: tables that an example visits while such a layer trains, at most `tables`; 0 means
-            all. The examples of a batch take turns, so that together they visit all: each finds
-            less hard negatives of its own, in as much less time, and those of the others.
         correction: `"log-q"`, for the softmax: take from an output's score, where another example
             of the batch brought it into the pool, the logarithm of the chance of that (by its
             labels' frequencies, and by drawing). The sum over the pool then stands for the sum over
@@ -207,7 +204,6 @@ class LSH(Selector):
     pooled: bool = default("pooled")
     bucket: int = default("bucket")
     fill: int = default("fill")
-    visits: int = default("visits")
     correction: str = default("correction")
 
     def __post_init__(self) -> None:
@@ -230,14 +226,6 @@ class LSH(Selector):
             )
         if self.fill and not self.pooled:
             raise ValueError(f"fill needs pooled=True, got fill={self.fill} with pooled=False")
-        if self.visits and not self.pooled:
-            raise ValueError(
-                f"visits needs pooled=True, got visits={self.visits} with pooled=False"
-            )
-        if self.visits > self.tables:
-            raise ValueError(
-                f"visits must be at most tables = {self.tables}, got visits={self.visits}"
-            )
         if self.correction != "none" and not self.pooled:
             raise ValueError(
                 f"correction needs pooled=True, got {self.correction!r} with pooled=False"

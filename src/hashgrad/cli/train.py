@@ -37,7 +37,7 @@ SETTLED = (
     "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
     "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket",
-    "fill", "visits", "correction",
+    "fill", "correction",
 )  # fmt: skip
 
 
@@ -208,7 +208,6 @@ def train(
     ] = None,
     bucket: Annotated[int | None, option("bucket", HASHING)] = None,
     fill: Annotated[int | None, option("fill", HASHING)] = None,
-    visits: Annotated[int | None, option("visits", HASHING)] = None,
     correction: Annotated[str | None, option("correction", HASHING)] = None,
 ) -> None:
     """Train a network on a data set, and show its accuracy and what it cost.
