@@ -61,6 +61,20 @@ float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
   return loss;
 }
 
+// Takes log_chance from all scores of sixteen examples but those of neurons that an example brought itself.
+void shift_others(const Pool& pool, float* z, std::span<Example* const> examples, std::span<const float> log_chance) {
+  for (size_t e = 0; e < examples.size(); e++) {
+    Proposal& own = examples[e]->passages.back().proposal;
+    for (size_t k = 0; k < own.id.size(); k++) own.z[k] = z[pool.position(own.id[k]) * pool.columns + e];
+  }
+  for (size_t i = 0; i < log_chance.size(); i++)
+    for (size_t e = 0; e < kBlock; e++) z[i * pool.columns + e] -= log_chance[i];
+  for (size_t e = 0; e < examples.size(); e++) {
+    const Proposal& own = examples[e]->passages.back().proposal;
+    for (size_t k = 0; k < own.id.size(); k++) z[pool.position(own.id[k]) * pool.columns + e] = own.z[k];
+  }
+}
+
 }  // namespace
 
 void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
@@ -74,13 +88,7 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
   const auto at = [&](int32_t label, size_t e) -> float& {
     return z[pool.position(static_cast<uint32_t>(label)) * columns + e];
   };
-  for (uint32_t i = 0; !log_chance.empty() && i < n; i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] -= log_chance[i];
-  for (size_t e = 0; !log_chance.empty() && e < examples.size(); e++)
-    for (const uint32_t own : examples[e]->passages.back().proposal.id) {
-      const size_t i = pool.position(own);
-      z[i * columns + e] += log_chance[i];
-    }
+  if (!log_chance.empty()) shift_others(pool, z, examples, log_chance);
   float right[kBlock] = {}, wrong[kBlock] = {}, top[kBlock] = {}, factor[kBlock] = {};
   for (size_t e = 0; e < examples.size(); e++) {
     const std::span<const int32_t> labels = targets.labels(examples[e]->row);

@@ -189,6 +189,7 @@ void Network::losses_of(const Member& me, const Group& group, Pool& pool, const 
   for (size_t i = 0; i < log_chance.size(); i++) {
     const float chance = job.chance[pool.id[i]];
     log_chance[i] = std::log(chance + pool.drawn * (1.f - chance));
+    if (pool.was_found(pool.id[i])) log_chance[i] = std::min(kNoSample, log_chance[i] - std::log(pool.drawn));
   }
   const bool weighted = loss_ == Loss::kLogistic && (job.output_weights || job.inverse);
   pool_weights.resize(weighted ? pool.id.size() : 0);

@@ -42,17 +42,24 @@ def test_a_corrected_softmax_takes_the_chance_of_what_others_brought(fill: int) 
     drawn = (len(pool) - brought) / (N_OUTPUTS - brought)
     x, y = examples()
     total = [np.zeros_like(w) for w in W]
-    corrected = 0
+    corrected = left_out = 0
     for row, mine in zip(rows, own, strict=True):
         active = [(everyone, np.ones(N_HIDDEN)), (pool, np.ones(len(pool)))]
         walk = twin.forward(W, NAMES, x[row].astype(float), active)
         others = ~np.isin(pool, mine)
         corrected += int(others.sum())
-        z = walk[-1].z - np.where(others, np.log(1 - (1 - chance[pool]) * (1 - drawn)), 0.0)
+        seen = np.log(1 - (1 - chance[pool]) * (1 - drawn))
+        found = np.isin(pool, np.concatenate(own)) & ~np.isin(
+            pool, np.concatenate([y[r] for r in rows])
+        )
+        seen[found] = np.minimum(seen[found] - np.log(drawn), 1e9) if drawn else 1e9
+        left_out += int((others & found).sum())
+        z = walk[-1].z - np.where(others, seen, 0.0)
         delta = twin.loss_and_delta("softmax", z, walk[-1].ids, y[row], None)[1]
         gradients = twin.backward(W, NAMES, walk, delta / len(rows))
         total = [a + g for a, g in zip(total, gradients, strict=True)]
     assert corrected > 8 * KEPT
+    assert left_out > KEPT
     for got, w, g in zip(twin.augmented(net), W, total, strict=True):
         np.testing.assert_allclose(got, w - 0.5 * g, rtol=2e-4, atol=2e-5)
 

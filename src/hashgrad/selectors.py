@@ -165,9 +165,9 @@ class LSH(Selector):
             of the batch brought it into the pool, the logarithm of the chance of that (by its
             labels' frequencies, and by drawing). The sum over the pool then stands for the sum over
             all outputs (Jean et al. 2015, arXiv 1412.2007): frequent labels are not pushed down
-            for being in every batch. What other examples' hashes brought is not in that chance, so
-            rare outputs among it are pushed down harder than they should be. Frequencies are of
-            the rows at hand: of one call of `partial_fit`, of one buffer of a stream.
+            for being in every batch. What only other examples' hashes brought counts as often as
+            it would, had it been left to be drawn. Frequencies are of the rows at hand: of one call
+            of `partial_fit`, of one buffer of a stream.
             `"inverse"`, for the logistic loss with `fill`: what was drawn counts the inverse of its
             chance to be drawn (1 / p), so that loss and gradients are those of all outputs in the
             mean. `"none"` takes the pool for all there is.
