@@ -4,8 +4,9 @@
     python benchmarks/torch_loss.py --tune --seconds 15 --rows 300000
 
 The next words of `words.py`. The network below the loss, its optimizer and its batches are the same
-for all: an `EmbeddingBag` of 8 x 58,488 rows, 128 ReLU units (or `--hidden`), sparse gradients, `peers.Adam` (the
-steps of `torch.optim.SparseAdam` for the rows of a batch, compiled), a rate that falls to zero.
+for all: an `EmbeddingBag` of 8 x 58,488 rows, ReLU units (128, or `--hidden`), sparse gradients,
+`peers.Adam` (the steps of `torch.optim.SparseAdam` for the rows of a batch, compiled), a rate that
+falls to zero.
 `uniform` is `LSHSoftmaxLoss` with `wrong=0`: labels and random classes, by the same operator, so
 that only what hashing brings and costs is between the two. `adaptive` is PyTorch's own
 `AdaptiveLogSoftmaxWithLoss`, whose dense parameters are stepped by `torch.optim.Adam`. It
