@@ -22,7 +22,7 @@ def of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     >>> of({"text": np.frombuffer(b"123456789", np.uint8)})  # the check value of CRC-32
     {'text': 3421780262}
     """
-    return {name: zlib.crc32(tensor) for name, tensor in tensors.items()}
+    return {name: zlib.crc32(tensor.data) for name, tensor in tensors.items()}
 
 
 def checked(value: Any, names: Collection[str]) -> dict[str, int]:
@@ -47,7 +47,7 @@ def check(name: str, tensor: NDArray[Any], stated: int) -> None:
     Traceback (most recent call last):
     ValueError: tensor 'layers.0.bias' is damaged: its CRC-32 must be 00000000, got ecbb4b55
     """
-    got = zlib.crc32(tensor)
+    got = zlib.crc32(tensor.data)
     if got != stated:
         raise ValueError(
             f"tensor {name!r} is damaged: its CRC-32 must be {stated:08x}, got {got:08x}"
