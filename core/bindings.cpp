@@ -150,16 +150,20 @@ nb::dict tensors(nb::handle self) {
     const size_t n = layer.spec().n_outputs, m = layer.n_columns();
     const auto stride = static_cast<int64_t>(layer.stride());
     const bool turned = layer.input_major();
-    const auto matrix = [&](const std::string& name, Array<float>& a, size_t columns) {
+    const auto matrix = [&]<class T>(const std::string& name, Array<T>& a, size_t columns) {
       if (!a.empty())
         d[(at + name).c_str()] =
-            nb::cast(Out<float>(a.data(), {n, columns}, self, {turned ? 1 : stride, turned ? stride : 1}));
+            nb::cast(Out<T>(a.data(), {n, columns}, self, {turned ? 1 : stride, turned ? stride : 1}));
+    };
+    const auto moments = [&](const std::string& name, Moments& moments) {  // one of the two is empty
+      matrix(name, moments.whole(), m);
+      matrix(name, moments.half(), m);
     };
     matrix("weight", layer.weight(), m - 1);
     d[(at + "bias").c_str()] = nb::cast(Out<float>(layer.weight().data() + (turned ? (m - 1) * layer.stride() : m - 1),
                                                    {n}, self, {turned ? 1 : stride}));
-    matrix("optimizer.moment1", layer.moment1(), m);
-    matrix("optimizer.moment2", layer.moment2(), m);
+    moments("optimizer.moment1", layer.moment1());
+    moments("optimizer.moment2", layer.moment2());
     put(d, at + "optimizer.row_square", self, layer.row_square(), {layer.row_square().size()});
     LshIndex* index = layer.index();
     if (!index || !net.built()) continue;
@@ -269,6 +273,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("epsilon", &OptimizerSpec::epsilon)
       .def_rw("l2", &OptimizerSpec::l2);
   word(optimizer, "name", &OptimizerSpec::kind, kOptimizers);
+  word(optimizer, "state", &OptimizerSpec::state, kStates);
 
   nb::class_<ScheduleSpec> schedule(m, "ScheduleSpec");
   schedule.def(nb::init<>())
@@ -450,6 +455,7 @@ NB_MODULE(_core, m) {
   bind_specs(m);
   bind_network(m);
   bind_study(m);
+  bind_updates(m);
   bind_export(m);
   bind_linear(m);
 }

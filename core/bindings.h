@@ -77,8 +77,9 @@ inline nb::dict counts_dict(const Counts& c) {
   return d;
 }
 
-void bind_study(nb::module_& m);   // bindings_study.cpp
-void bind_export(nb::module_& m);  // bindings_export.cpp
-void bind_linear(nb::module_& m);  // bindings_linear.cpp
+void bind_study(nb::module_& m);    // bindings_study.cpp
+void bind_updates(nb::module_& m);  // bindings_update.cpp
+void bind_export(nb::module_& m);   // bindings_export.cpp
+void bind_linear(nb::module_& m);   // bindings_linear.cpp
 
 }  // namespace hashgrad

@@ -60,6 +60,9 @@ Layer& Layer::operator=(const Layer& other) {
 }
 
 void Layer::check(const LayerSpec& spec) const {
+  if (optimizer_.state != State::kFloat32 && optimizer_.kind != Optimizer::kAdam)
+    throw std::invalid_argument("state must be 'float32' unless the optimizer is 'adam', got '" +
+                                kStates.name(optimizer_.state) + "' with '" + kOptimizers.name(optimizer_.kind) + "'");
   const bool by_input = spec.layout == Layout::kInput, lsh = spec.selector == Selection::kLsh;
   if (by_input && lsh && spec.lsh.lookup != Lookup::kExact)
     throw std::invalid_argument("layout must be 'neuron' where neurons are hashed, got 'input'");
@@ -74,9 +77,13 @@ void Layer::allocate() {
   const Optimizer kind = optimizer_.kind;
   stride_ = stride_of(input_major() ? spec_.n_outputs : n_columns_);
   weight_ = Array<float>(stride_ * (input_major() ? n_columns_ : spec_.n_outputs));
-  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Array<float>(weight_.size());
-  if (kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) moment2_ = Array<float>(weight_.size());
-  if (kind == Optimizer::kRowAdagrad) row_square_ = Array<float>(input_major() ? n_columns_ : spec_.n_outputs);
+  const State state = optimizer_.state;
+  const bool halves = state != State::kFloat32;
+  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Moments(weight_.size(), halves);
+  if ((kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) && state != State::kRow)
+    moment2_ = Moments(weight_.size(), halves);
+  if (kind == Optimizer::kRowAdagrad || state == State::kRow)
+    row_square_ = Array<float>(input_major() ? n_columns_ : spec_.n_outputs);
   // Parts are what a team can share. Each adds to what the layer below must sum up, so they hold several active
   // neurons.
   const uint32_t n = spec_.n_outputs;

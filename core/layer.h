@@ -14,6 +14,7 @@
 
 #include "group.h"
 #include "ledger.h"
+#include "moments.h"
 #include "spec.h"
 #include "threads.h"
 
@@ -23,8 +24,10 @@ namespace hashgrad {
 // batches.
 struct Rate {
   Optimizer kind = Optimizer::kSgd;
-  float rate = 0.f;  // as scheduled
-  Step step;         // what the kernels take
+  State state = State::kFloat32;
+  float rate = 0.f;   // as scheduled
+  uint64_t bits = 0;  // this update's own, from which rows get keys
+  Step step;          // what the kernels take
 };
 
 class Layer {
@@ -96,8 +99,8 @@ class Layer {
   size_t stride() const { return stride_; }
   bool input_major() const { return spec_.layout == Layout::kInput; }
   Array<float>& weight() { return weight_; }
-  Array<float>& moment1() { return moment1_; }
-  Array<float>& moment2() { return moment2_; }
+  Moments& moment1() { return moment1_; }
+  Moments& moment2() { return moment2_; }
   Array<float>& row_square() { return row_square_; }
   size_t memory() const;
 
@@ -124,6 +127,7 @@ class Layer {
   Row sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   bool sum_whole_rows(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
+  void update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Counts& counts);
   float row_factor(uint32_t i, float gradient_square, const Rate& rate);
 
   // layer_columns.cpp
@@ -144,11 +148,11 @@ class Layer {
   uint64_t seed_, number_;
   uint32_t n_columns_;  // inputs + 1
   uint32_t n_parts_;
-  size_t stride_ = 0;               // of a row of weights, in whole cache lines
-  Array<float> weight_;             // n_outputs x stride or, input-major, n_columns x stride
-  Array<float> moment1_, moment2_;  // element-wise optimisers only
-  Array<float> row_square_;         // row-wise Adagrad only: of each row, a neuron's or an input's
-  Array<uint8_t> code_;             // compact: instead of weights, rows of as many bytes as code_stride_
+  size_t stride_ = 0;          // of a row of weights, in whole cache lines
+  Array<float> weight_;        // n_outputs x stride or, input-major, n_columns x stride
+  Moments moment1_, moment2_;  // element-wise optimisers only
+  Array<float> row_square_;    // of each row, a neuron's or an input's: row-wise Adagrad's sum, or Adam's mean
+  Array<uint8_t> code_;        // compact: instead of weights, rows of as many bytes as code_stride_
   size_t code_stride_ = 0;
   Array<float> unit_;  // compact: what a code of 1 stands for, of each row
   Array<float> bias_;  // compact

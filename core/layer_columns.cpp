@@ -157,9 +157,9 @@ void Layer::step_narrow(const Member& me, Range inputs, const Group& group, cons
 
 // Rows lie scattered in memory, and are too short to be foreseen.
 void Layer::ask_for_row(size_t row) const {
-  for (const Array<float>* a : {&weight_, &moment1_, &moment2_})
-    if (!a->empty())
-      for (size_t j = 0; j < stride_; j += kBlock) __builtin_prefetch(&(*a)[row * stride_ + j], 1);
+  for (size_t j = 0; j < stride_; j += kBlock) __builtin_prefetch(&weight_[row * stride_ + j], 1);
+  moment1_.ask_for(row * stride_, stride_);
+  moment2_.ask_for(row * stride_, stride_);
 }
 
 // The examples' deltas as rows of the whole layer, zero where a neuron is not active.
@@ -199,7 +199,7 @@ void Layer::step_columns(uint32_t j, std::span<const Incidence::Entry> entries, 
   for (uint32_t b = 0; b < stride_ / kBlock; b++)
     if (std::any_of(g + b * kBlock, g + (b + 1) * kBlock, [](float x) { return x != 0.f; })) w.block.push_back(b);
   const Row sum{nullptr, nullptr, 0, g, w.block.data(), static_cast<uint32_t>(w.block.size())};
-  const bool decays = optimizer_.l2 > 0.f, by_row = rate.kind == Optimizer::kRowAdagrad;
+  const bool by_row = rate.kind == Optimizer::kRowAdagrad;
   Step step = rate.step;
   step.bias_column = ~0u;  // the bias is a row here
   if (j + 1 == n_columns_) step.l2 = 0.f;
@@ -207,10 +207,7 @@ void Layer::step_columns(uint32_t j, std::span<const Incidence::Entry> entries, 
   if (by_row) counts.update += stride_;
   const float factor = row_factor(j, norm2 / static_cast<float>(spec_.n_outputs), rate);
   if (rate.kind == Optimizer::kSgd || by_row) step.l2 *= factor;
-  active().update[decays][static_cast<size_t>(rate.kind)](
-      &weight_[j * stride_], moment1_.empty() ? nullptr : &moment1_[j * stride_],
-      moment2_.empty() ? nullptr : &moment2_[j * stride_], factor * a, sum, step);
-  counts.update += sum.cost() * update_cost(rate.kind, decays);
+  update(j, factor * a, sum, step, rate, counts);
 }
 
 }  // namespace hashgrad

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "layer.h"
+#include "random.h"
 
 namespace hashgrad {
 
@@ -53,14 +54,24 @@ float Layer::row_factor(uint32_t i, float gradient_square, const Rate& rate) {
 
 // One neuron's row moves against a * x, where `factor` is what row_factor gave.
 void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts) {
-  const bool decays = optimizer_.l2 > 0.f;
   Step step = rate.step;
   step.bias_column = n_columns_ - 1;
   if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
+  update(i, a, x, step, rate, counts);
+}
+
+// The row that lies at i, a neuron's or an input's, moves against a * x.
+void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Counts& counts) {
+  const bool decays = optimizer_.l2 > 0.f;
   const size_t at = stride_ * i;
-  active().update[decays][static_cast<size_t>(rate.kind)](&weight_[at], moment1_.empty() ? nullptr : &moment1_[at],
-                                                          moment2_.empty() ? nullptr : &moment2_[at], a, x, step);
-  counts.update += x.cost() * update_cost(rate.kind, decays);
+  if (rate.state != State::kFloat32) step.key = static_cast<uint32_t>(mix(mix(rate.bits ^ number_) ^ i));
+  if (rate.state == State::kRow) {
+    const float square = active().mean_square[decays](&weight_[at], a, x, step);
+    if (square > 0.f) row_square_[i] = step.beta2 * row_square_[i] + (1.f - step.beta2) * square;
+    step.rate /= std::sqrt(row_square_[i]) + step.epsilon;
+  }
+  active().update[decays][rule_of(rate.kind, rate.state)](&weight_[at], moment1_.at(at), moment2_.at(at), a, x, step);
+  counts.update += x.cost() * update_cost(rate.kind, rate.state, decays);
 }
 
 // Neuron-major: a row at a time.

@@ -228,7 +228,7 @@ std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t
 
 double Network::dense_multiplications(uint32_t batch_size) const {
   const double share = 1.0 / std::max<uint32_t>(1, batch_size);
-  const auto cost = static_cast<double>(update_cost(optimizer_.kind, optimizer_.l2 > 0.f));
+  const auto cost = static_cast<double>(update_cost(optimizer_.kind, optimizer_.state, optimizer_.l2 > 0.f));
   const bool plain =
       optimizer_.kind == Optimizer::kSgd && optimizer_.l2 == 0.f;  // the step is in the gradients' factors
   double total = 0;

@@ -63,6 +63,8 @@ inline const Words<Optimizer> kOptimizers{"optimizer",
                                            {"adagrad", Optimizer::kAdagrad},
                                            {"adam", Optimizer::kAdam},
                                            {"row_adagrad", Optimizer::kRowAdagrad}}};
+inline const Words<State> kStates{"state",
+                                  {{"float32", State::kFloat32}, {"bfloat16", State::kBfloat16}, {"row", State::kRow}}};
 inline const Words<Projection> kProjections{
     "projection",
     {{"subspace", Projection::kSubspace}, {"gaussian", Projection::kGaussian}, {"sparse", Projection::kSparse}}};
@@ -173,6 +175,7 @@ struct LayerSpec {
 
 struct OptimizerSpec {
   Optimizer kind = Optimizer::kSgd;
+  State state = State::kFloat32;  // of Adam alone
   float momentum = 0.9f;
   float beta1 = 0.9f;
   float beta2 = 0.999f;

@@ -62,8 +62,9 @@ def layer(
 
 
 def optimizer(name: str = "sgd", **settings: Any) -> Any:
-    """An optimizer by name."""
-    return filled(_core.OptimizerSpec(), name=name, **settings)
+    """An optimizer by name, with how its state is kept after a slash: `"adam/row"`."""
+    name, _, state = name.partition("/")
+    return filled(_core.OptimizerSpec(), name=name, state=state or "float32", **settings)
 
 
 def constant(rate: float) -> Any:
@@ -240,11 +241,56 @@ def top_k(z: np.ndarray, k: int) -> np.ndarray:
 # ---- optimizers ----------------------------------------------------------------------------------
 
 
+def mix(x: int) -> int:
+    """SplitMix64's finaliser, of which the core's streams are made."""
+    x = (x + 0x9E3779B97F4A7C15) % 2**64
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+    return x ^ x >> 31
+
+
+def rounding_key(seed: int, layer: int, update: int, row: int) -> int:
+    """What the random bits of a row follow from; updates count from 0."""
+    stream = mix(mix(mix(mix(mix(seed) ^ 8) ^ update)))  # purpose 8, and a name that is 0
+    return mix(mix(stream ^ layer) ^ row) % 2**32
+
+
+def random_bits(columns: Any, key: int) -> np.ndarray:
+    """32 random bits for each column of a row: evenly spread, and shifted by the key."""
+    return ((np.asarray(columns, np.uint64) * 0x9E376A09 + key) % 2**32).astype(np.uint32)
+
+
+def to_bfloat16(x: np.ndarray, random: np.ndarray) -> np.ndarray:
+    """Bits of floats, rounded up or down by the lower sixteen of these random ones."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    return ((bits + (random & 0xFFFF)) >> 16).astype(np.uint16)
+
+
+def from_bfloat16(bits: np.ndarray) -> np.ndarray:
+    """The floats that bits of bfloat16 stand for."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def same_steps(got: np.ndarray, expected: np.ndarray, state: str = "float32") -> None:
+    """Weights are alike; where state is rounded, one in fifty may be a step of rounding off."""
+    off = np.abs(got - expected) > 2e-5 + 2e-4 * np.abs(expected)
+    assert off.mean() <= (0 if state == "float32" else 0.02)
+    np.testing.assert_allclose(got[off], expected[off], atol=5e-3)
+
+
 class Optimizer:
     """One of the five, over one layer's [w; b]; `touched` says which weights it may write."""
 
-    def __init__(self, spec: Any, shape: tuple[int, int], by_input: bool = False):
+    def __init__(
+        self,
+        spec: Any,
+        shape: tuple[int, int],
+        by_input: bool = False,
+        seed: int = 0,
+        layer: int = 0,
+    ):
         self.spec, self.m, self.v = spec, np.zeros(shape), np.zeros(shape)
+        self.by_input, self.seed, self.layer = by_input, seed, layer
         self.across = 0 if by_input else 1  # what lies in a row that row-wise Adagrad knows
         self.row = np.zeros(shape).sum(axis=self.across, keepdims=True)
 
@@ -269,12 +315,33 @@ class Optimizer:
         elif kind == "adam":
             m = s.beta1 * m + (1 - s.beta1) * g
             v = s.beta2 * v + (1 - s.beta2) * g**2
+            if s.state == "row":
+                v = np.broadcast_to(self.mean_square(g, touched), v.shape)
             move = rate * (m / (1 - s.beta1**t)) / (np.sqrt(v / (1 - s.beta2**t)) + s.epsilon)
         else:
             self.row += (gradient**2).mean(axis=self.across, keepdims=True)
             move = rate * g / (np.sqrt(self.row) + s.epsilon)
         w[touched] -= move[touched]
         self.m[touched], self.v[touched] = m[touched], v[touched]
+        if s.state != "float32":
+            random = self.random(t - 1)
+            self.m[touched] = from_bfloat16(to_bfloat16(self.m, random))[touched]
+            self.v[touched] = from_bfloat16(to_bfloat16(self.v, random >> 16))[touched]
+
+    def mean_square(self, g: np.ndarray, touched: np.ndarray) -> np.ndarray:
+        """Of each row, Adam's mean of the squares of those gradients that there are."""
+        n = touched.sum(axis=self.across, keepdims=True)
+        square = (g**2 * touched).sum(axis=self.across, keepdims=True) / np.maximum(n, 1)
+        moved = self.spec.beta2 * self.row + (1 - self.spec.beta2) * square
+        self.row = np.where(n > 0, moved, self.row)
+        return self.row
+
+    def random(self, update: int) -> np.ndarray:
+        """Random bits for each weight."""
+        n, columns = self.m.T.shape if self.by_input else self.m.shape
+        keys = [rounding_key(self.seed, self.layer, update, row) for row in range(n)]
+        bits = np.array([random_bits(np.arange(columns), key) for key in keys])
+        return bits.T if self.by_input else bits
 
 
 # ---- hashing -------------------------------------------------------------------------------------

@@ -71,6 +71,11 @@ def model(hashgrad: Hashgrad, tmp_path: Path) -> Path:
         ("--class-weight balance", "did you mean 'balanced'?"),
         ("--selector dense --bits 4", "--bits has no effect with --selector dense"),
         ("--selector lsh --alpha 2", "--alpha has no effect with --selector lsh"),
+        (
+            "--optimizer sgd --optimizer-state row",
+            "--optimizer-state has no effect with --optimizer sgd; it belongs to adam",
+        ),
+        ("--optimizer adam --optimizer-state int4", "--optimizer-state must be one of"),
         ("--optimizer sgd --momentum 0.5", "--momentum has no effect with --optimizer sgd"),
         ("--schedule cosine --factor 0.5", "--factor has no effect with --schedule cosine"),
         ("--bogus", "No such option: --bogus"),

@@ -11,6 +11,7 @@ import reference as twin
 from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
+OPTIMIZERS += ["adam/bfloat16", "adam/row"]
 BYTES = {"code": "bytes", "projection": "subspace"}
 WAYS: dict[str, dict[str, Any]] = {
     "scan": {"lookup": "scan"},

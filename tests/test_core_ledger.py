@@ -14,6 +14,7 @@ from hashgrad import _core
 # costs 32 and 16. Three neurons kept of 15 are read entry by entry: 3 and the bias.
 INPUT, HIDDEN, KEPT, N, K, OUT = 32, 16, 4, 15, 3, 4
 PER_WEIGHT = {"sgd": 1, "momentum": 3, "adagrad": 6, "adam": 9, "row_adagrad": 1}
+PER_WEIGHT |= {"adam/bfloat16": 10, "adam/row": 7}  # random bits take one; the mean square two
 SCALARS = 10  # a query's or a neuron's own few numbers: norms, roots, factors
 
 
@@ -39,6 +40,11 @@ def train(net: Any, order: Any = (0,), batch_size: int = 0) -> list[dict[str, in
     return net.ledger()["layers"]
 
 
+def decay(name: str, l2: float) -> int:
+    """What l2 adds for a weight; a row's mean square needs it as well."""
+    return (l2 > 0) * (2 if name == "adam/row" else 1)
+
+
 def expect(counts: dict[str, int], **expected: int) -> None:
     for phase, number in expected.items():
         assert counts[phase] == number, phase
@@ -49,7 +55,7 @@ def expect(counts: dict[str, int], **expected: int) -> None:
 def test_dense_training(name: str, l2: float) -> None:
     net = network("all", twin.optimizer(name, l2=l2))
     hidden, out = train(net)
-    cost = PER_WEIGHT[name] + (l2 > 0)
+    cost = PER_WEIGHT[name] + decay(name, l2)
     own = [INPUT, HIDDEN] if name == "row_adagrad" else [0, 0]  # the input's squared length
     expect(hidden, forward=N * INPUT, backward=0, update=N * INPUT * cost + own[0])
     expect(hidden, query=0, rerank=0, rehash=0, rebuild=0, active=N, candidates=N, queries=1)
@@ -188,7 +194,7 @@ def by_input(selector: str, opt: Any = None) -> Any:
 @pytest.mark.parametrize("name", list(PER_WEIGHT))
 def test_dense_training_of_weights_by_input(name: str, l2: float) -> None:
     hidden, out = train(by_input("all", twin.optimizer(name, l2=l2)))
-    plain, cost = name == "sgd" and l2 == 0, PER_WEIGHT[name] + (l2 > 0)
+    plain, cost = name == "sgd" and l2 == 0, PER_WEIGHT[name] + decay(name, l2)
     step = LINE * (1 if plain else cost + (name == "row_adagrad"))  # and the gradient's square
     expect(hidden, forward=INPUT * LINE, rerank=0, backward=0, update=INPUT * step)
     expect(hidden, query=0, rehash=0, rebuild=0, active=N, candidates=N, queries=1)

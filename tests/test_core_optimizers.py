@@ -12,6 +12,7 @@ import reference as twin
 from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
+STATES = ["adam/bfloat16", "adam/row"]
 SELECTORS = ["all", "random", "adaptive", "winner_take_all", "lsh"]
 N_INPUTS, N_HIDDEN, N_OUTPUTS, N_ROWS = 33, 20, 5, 32
 NAMES = ["relu", "tanh", "linear"]
@@ -46,7 +47,8 @@ class Steps:
         self.W = [w.astype(float) for w in twin.augmented(net)]
         ways = [way["layout"] == "input" for way in net.arrangement()]
         self.rules = [
-            twin.Optimizer(opt, w.shape, by_input) for w, by_input in zip(self.W, ways, strict=True)
+            twin.Optimizer(opt, w.shape, by_input, seed=1, layer=layer)
+            for layer, (w, by_input) in enumerate(zip(self.W, ways, strict=True))
         ]
         self.touched = [np.zeros(w.shape, bool) for w in self.W]
         self.t = 0
@@ -106,8 +108,8 @@ def test_steps_of_weights_by_input_equal_the_twins(name: str, batch_size: int, l
                 np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-5)
 
 
-WAYS = [(name, "neuron", selector) for name in OPTIMIZERS for selector in SELECTORS]
-WAYS += [(name, "input", selector) for name in OPTIMIZERS for selector in SELECTORS[2:]]
+WAYS = [(name, "neuron", selector) for name in OPTIMIZERS + STATES for selector in SELECTORS]
+WAYS += [(name, "input", selector) for name in OPTIMIZERS + STATES for selector in SELECTORS[2:]]
 
 
 @pytest.mark.parametrize("batch_size", [0, 3])
@@ -135,7 +137,7 @@ def test_only_active_neurons_and_nonzero_inputs_change(
 
 
 @pytest.mark.parametrize("layout", ["neuron", "input"])
-@pytest.mark.parametrize("name", ["momentum", "adagrad", "adam"])
+@pytest.mark.parametrize("name", ["momentum", "adagrad", "adam", *STATES])
 def test_zero_gradients_leave_momentum_at_rest(name: str, layout: str) -> None:
     net = network("all", twin.optimizer(name), layout=layout)
     x, y = examples()
@@ -198,7 +200,7 @@ def test_dense_training_equals_torch(name: str, batch_size: int, layout: str) ->
         np.testing.assert_allclose(got, expected.detach().numpy(), rtol=1e-3, atol=3e-5)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", OPTIMIZERS + STATES)
 def test_every_optimizer_lowers_the_loss(name: str) -> None:
     net = network("all", twin.optimizer(name))
     x, y = examples()

@@ -15,10 +15,13 @@ import safetensors.numpy
 
 import hashgrad
 from conftest import hashed, network, same_bits
-from hashgrad import Adagrad, Cosine, Dense, Network, WinnerTakeAll
+from hashgrad import Adagrad, Adam, Cosine, Dense, Network, WinnerTakeAll
 from hashgrad.atomic import write_atomically
 from hashgrad.files import LONGEST_METADATA, read_header
 from hashgrad.specification import tensor_shapes
+
+OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
+OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row")]
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_a_loaded_network_predicts_with_the_same_bits(fitted, blobs, tmp_path):
     assert same_bits(loaded, fitted)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adagrad", "adam", "row-adagrad"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("fit", [False, True])
 def test_the_tensors_of_every_kind_of_network_are_as_the_file_check_expects(blobs, optimizer, fit):
     layers = [
@@ -53,7 +56,7 @@ def test_the_tensors_of_every_kind_of_network_are_as_the_file_check_expects(blob
     net = Network(24, layers, optimizer=optimizer)
     if fit:
         net.fit(*blobs, epochs=1)
-    kinds = {np.dtype(np.float32): "F32", np.dtype(np.uint8): "U8"}
+    kinds = {np.dtype(t): word for t, word in (("f4", "F32"), ("u1", "U8"), ("u2", "U16"))}
     found = {name: (kinds[t.dtype], t.shape) for name, t in net._core.tensors().items()}
     assert found == tensor_shapes(24, net.layers, net.optimizer, fit, net._core.arrangement())
 

@@ -9,7 +9,7 @@ import safetensors.numpy
 
 import hashgrad
 from conftest import from_bytes, hashed, network, to_bytes
-from hashgrad import Constant, Dense
+from hashgrad import Adam, Constant, Dense
 from hashgrad.files import from_parts, parts
 
 
@@ -71,6 +71,29 @@ def test_a_negative_sum_of_squares_is_refused(tmp_path, optimizer):
     save_with(data, tmp_path / "net", f"layers.0.optimizer.{word}", -1)
     with pytest.raises(ValueError, match=f"{word}' must be finite and >= 0, got -1.0"):
         hashgrad.load(tmp_path / "net")
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "message"),
+    [
+        ("moment1", 0x7F80, "finite, got inf"),
+        ("moment1", 0xFFC0, "finite, got nan"),
+        ("moment2", 0x8001, "finite and >= 0, got -9.1"),
+        ("moment2", 0x7FC0, "finite and >= 0, got nan"),
+    ],
+)
+def test_sixteen_bits_are_judged_by_the_numbers_they_stand_for(tmp_path, name, bits, message):
+    data = to_bytes(network(Dense(8), optimizer=Adam(state="bfloat16")))
+    save_with(data, tmp_path / "net", f"layers.0.optimizer.{name}", bits)
+    with pytest.raises(ValueError, match=f"{name}' must be {message}"):
+        hashgrad.load(tmp_path / "net")
+
+
+def test_a_file_from_before_adam_had_a_choice_of_state_keeps_floats():
+    text, tensors = parts(network(Dense(8), optimizer="adam"))
+    metadata = json.loads(text)
+    assert metadata["specification"]["optimizer"].pop("state") == "float32"
+    assert from_parts(json.dumps(metadata), tensors).optimizer == Adam(state="float32")
 
 
 def test_tensors_of_noise_are_refused_or_no_harm(saved):

@@ -318,10 +318,10 @@ def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) ->
     assert network["optimizer"] == {"name": "row-adagrad", "rate": 0.01, "epsilon": 1e-8}
     active = network["layers"][-1]["active"]
     assert (active["fraction"], active["fill"]) == (0.3, 20)
-    dense = hashgrad(
-        *("train", texts_file, "--task", "multilabel", "--selector", "dense", "--epochs", 1),
-        *("--json", "-"),
-    ).json["network"]
+    words = ("train", texts_file, "--task", "multilabel", "--epochs", 1, "--json", "-")
+    by_row = hashgrad(*words, "--optimizer-state", "row").json["network"]["optimizer"]
+    assert (by_row["name"], by_row["rate"], by_row["state"]) == ("adam", 0.006, "row")
+    dense = hashgrad(*words, "--selector", "dense").json["network"]
     assert dense["layers"][-1]["active"] == {"name": "dense"}
 
 

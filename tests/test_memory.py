@@ -26,6 +26,7 @@ LAYERS = {
     "auto, many": Dense(60_000, active=LSH(0.01)),
 }
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
+OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row")]
 
 
 # ---- the statement -------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ HEADS = {
     "pooled tables": (hashed(N_LABELS, 0.1, lookup="tables", **POOLED), {"batch_size": 8}),
 }
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
+OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row")]
 
 
 def balls(labels, n=10, seed=0):

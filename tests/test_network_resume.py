@@ -5,7 +5,7 @@ import pytest
 
 import hashgrad
 from conftest import hashed, network, same_bits
-from hashgrad import SGD, Adaptive, Constant, Dense, Exponential, Random, WinnerTakeAll
+from hashgrad import SGD, Adam, Adaptive, Constant, Dense, Exponential, Random, WinnerTakeAll
 
 EPOCHS = 4
 
@@ -24,6 +24,8 @@ SETTINGS = {
     "momentum": {"optimizer": "momentum"},
     "adagrad": {"optimizer": hashgrad.Adagrad(momentum=0.5)},
     "adam": {"optimizer": "adam"},
+    "adam in bfloat16": {"optimizer": Adam(state="bfloat16")},
+    "adam by row": {"optimizer": Adam(state="row")},
     "row-adagrad": {"optimizer": "row-adagrad"},
     "decay": {"l2": 1e-4, "schedule": Exponential(0.7, warmup=1.5)},
 }

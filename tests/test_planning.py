@@ -199,6 +199,21 @@ def test_row_wise_adagrad_keeps_the_rows_of_neurons_whose_state_it_is() -> None:
         assert {way.layout for way in ways} == {"neuron"}
 
 
+def test_adams_state_by_row_is_an_inputs_where_that_is_cheaper() -> None:
+    for state in ("float32", "bfloat16", "row"):
+        assert chosen(Dense(256), first=WORDS, optimizer=Adam(state=state)) == [BY_INPUT]
+        wide = Inputs(785, 785, 50)
+        assert chosen(Dense(1000), first=wide, optimizer=Adam(state=state)) == [BY_NEURON]
+
+
+def test_fewer_bytes_a_weight_make_a_step_cheaper() -> None:
+    def learned(state: str) -> float:
+        (ways,) = plan([Dense(256, layout="input")], Adam(state=state), 0.0, WORDS, HERE)
+        return ways[0].nanoseconds
+
+    assert learned("row") < learned("bfloat16") < learned("float32")
+
+
 def test_a_way_can_be_told_in_words() -> None:
     assert Way(*SCAN, 1.0).words == "scan, by neuron"
     assert Way(*BY_INPUT, 1.0).words == "exact, by input"

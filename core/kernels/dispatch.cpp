@@ -101,10 +101,11 @@ void choose_simd_level() {
     current = available().front();
 }
 
-uint64_t update_cost(Optimizer optimizer, bool l2) {
-  // Multiplications, divisions and square roots per weight in body.inl's rules; a * x is the first.
-  constexpr std::array<uint64_t, 5> cost = {1, 3, 6, 9, 1};
-  return cost[static_cast<size_t>(optimizer)] + (l2 ? 1 : 0);  // l2 * w
+uint64_t update_cost(Optimizer optimizer, State state, bool l2) {
+  // Multiplications, divisions and square roots per weight in update.inl's rules; a * x is the first, and random bits
+  // take one. Where the second moment is a row's, its mean square takes two more, and l2 * w is computed there, too.
+  constexpr std::array<uint64_t, 7> cost = {1, 3, 6, 9, 1, 10, 7};
+  return cost[rule_of(optimizer, state)] + (l2 ? (state == State::kRow ? 2 : 1) : 0);
 }
 
 }  // namespace hashgrad

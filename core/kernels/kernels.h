@@ -14,6 +14,14 @@ namespace hashgrad {
 
 enum class Optimizer : int { kSgd, kMomentum, kAdagrad, kAdam, kRowAdagrad };
 
+// How Adam's moments are kept: a float each, a bfloat16 each, or the first a bfloat16 and the second one number a row.
+enum class State : int { kFloat32, kBfloat16, kRow };
+
+// The place of an optimiser's kernel in `update`.
+inline size_t rule_of(Optimizer optimizer, State state) {
+  return state == State::kFloat32 ? static_cast<size_t>(optimizer) : 4 + static_cast<size_t>(state);
+}
+
 // What one optimiser step needs beside the weights; rates with bias corrections already folded in.
 struct Step {
   float rate = 0.f;
@@ -23,6 +31,7 @@ struct Step {
   float epsilon = 0.f;
   float l2 = 0.f;
   uint32_t bias_column = 0;  // not decayed by l2
+  uint32_t key = 0;          // of the random bits that round a row's state, in bfloat16
 };
 
 // The k-th largest of some numbers: its value, how many are greater, how many equal. `known` is false where a
@@ -98,9 +107,11 @@ struct Kernels {
   void (*learn_columns)(float* const* row, const float* step, uint32_t n, const Parts& parts, const uint32_t* index,
                         const float* value, float* const* towards);
 
-  // One optimiser step on one row of weights: gradient a * x at x's non-zeros, state m and v beside
-  // the weights.
-  void (*update[2][5])(float* w, float* m, float* v, float a, const Row& x, const Step& step);
+  // One optimiser step on one row of weights: gradient a * x at x's non-zeros, state m and v (floats, or bfloat16 in 16
+  // bits) beside the weights. By l2 or not, and rule_of.
+  void (*update[2][7])(float* w, void* m, void* v, float a, const Row& x, const Step& step);
+  // The mean square of the gradients that such a step takes at x's non-zeros; 0 without any. By l2 or not.
+  float (*mean_square[2])(const float* w, float a, const Row& x, const Step& step);
 
   // The k-th largest of z[0..n), 1 <= k < n, and the positions of all that are not smaller, in order. `position` has
   // room for n + 16.
@@ -151,7 +162,7 @@ struct Kernels {
 };
 
 // Multiplications that an optimiser spends on one weight (a gradient's outer product included).
-uint64_t update_cost(Optimizer optimizer, bool l2);
+uint64_t update_cost(Optimizer optimizer, State state, bool l2);
 
 const Kernels& active();
 std::string simd_level();

@@ -173,6 +173,11 @@ PARAMETERS: dict[str, Parameter] = {
     "adagrad_momentum": Parameter(0.0, _BELOW_ONE, "Momentum of Adagrad (the paper's has some)."),
     "beta1": Parameter(0.9, _BELOW_ONE, "Adam: decay of the mean gradient."),
     "beta2": Parameter(0.999, _BELOW_ONE, "Adam: decay of the mean squared gradient."),
+    "state": Parameter(
+        "float32",
+        Choice(("float32", "bfloat16", "row")),
+        "Adam: how its moments are kept, as floats, in half the bytes, or the second one a row.",
+    ),
     "epsilon": Parameter(1e-8, _POSITIVE, "Added to the denominator of adaptive steps."),
     # Schedules, in epochs
     "warmup": Parameter(
@@ -238,6 +243,7 @@ class Specification:
     """
 
     word: ClassVar[str]
+    added: ClassVar[Mapping[str, Any]] = {}  # what a file that lacks a newer field meant
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -283,6 +289,7 @@ def from_dict(argument: str, given: Any, family: Mapping[str, type[Part]]) -> Pa
         raise one_of(argument, given["name"], family)
     member = family[given["name"]]
     expected = [field.name for field in dataclasses.fields(member)]  # type: ignore[arg-type]
+    given = {**member.added, **given}
     check_keys(argument, given, ["name", *expected])
     return member(**{name: given[name] for name in expected})
 

@@ -42,7 +42,12 @@ _KEYS = [
     "extra", "retired",
 ]  # fmt: skip
 _CHECKSUMS = "checksums"  # the key that files of earlier versions lack
-_DTYPES = {"F32": "float32", "U8": "uint8", "U64": "uint64"}  # those of the core's tensors
+_DTYPES = {
+    "F32": "float32",
+    "U8": "uint8",
+    "U16": "uint16",
+    "U64": "uint64",
+}  # those of the core's tensors
 # Last words of the names of tensors of which roots are taken.
 _AT_LEAST_ZERO = ("norm", "norm2", "scale", "moment2", "row_square")
 
@@ -288,6 +293,8 @@ def _check_tensors(tensors: Mapping[str, Stored], expected: Mapping[str, Stored]
 def check_values(name: str, tensor: NDArray[Any]) -> None:
     """Raise ValueError unless a tensor holds what training can leave in it."""
     word = name.rpartition(".")[2]
+    if tensor.dtype == np.uint16:  # bfloat16, the upper half of a float
+        tensor = (tensor.astype(np.uint32) << 16).view(np.float32)
     if word in ("dirty", "resting"):
         rule, good = "0 or 1", tensor <= 1
     elif word in _AT_LEAST_ZERO:

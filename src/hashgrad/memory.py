@@ -102,9 +102,13 @@ def needed(
         '109.9 MiB'
         >>> in_words(needed(128, [Dense(200_000)], Adam()).optimizer)
         '219.7 MiB'
+        >>> in_words(needed(128, [Dense(200_000)], Adam(state="row")).optimizer)
+        '55.7 MiB'
     """
     ways = specification.first_arrangement(layers) if arrangement is None else arrangement
-    moments = specification.n_moments(optimizer)
+    kept = specification.moments(optimizer).values()
+    each = sum(_FLOAT if kind == "F32" else _FLOAT // 2 for kind in kept)  # bytes a weight
+    by_row = specification.has_row_square(optimizer)
     under_way = max(batch_size, _SIDE_BY_SIDE * threads)
     total = Memory(0, 0, 0, 0, 0)
     for layer, way in zip(layers, ways, strict=True):
@@ -116,11 +120,11 @@ def needed(
         if isinstance(layer.selector, LSH) and layer.selector.pooled:
             if way["lookup"] == "tables":  # which are for training alone
                 seen = _SIDE_BY_SIDE * threads * n
-            kept = batch_size * (layer.selector.kept(n) + 1)
-            seen += batch_size * min(n, max(layer.selector.fill, kept))
+            least = batch_size * (layer.selector.kept(n) + 1)
+            seen += batch_size * min(n, max(layer.selector.fill, least))
         part = Memory(
             weights=matrix,
-            optimizer=moments * matrix + _FLOAT * rows * (optimizer.word == "row-adagrad"),
+            optimizer=each * (matrix // _FLOAT) + _FLOAT * rows * by_row,
             hashes=hashes,
             tables=tables,
             examples=_FLOAT * (seen + 3 * under_way * layer.selector.kept(n)),

@@ -9,7 +9,7 @@ the inputs, and is saved with the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,11 @@ from .selectors import LSH, All, Random
 
 BLOCK = 16  # floats in a cache line
 # Times what SGD takes to learn, for the optimizers with state: by neuron, or by input (whole rows).
-_WITH_STATE = {"neuron": 5.0, "input": 2.5}
+_WITH_STATE = {
+    "float32": {"neuron": 5.0, "input": 2.5},
+    "bfloat16": {"neuron": 5.0, "input": 2.0},
+    "row": {"neuron": 5.0, "input": 1.6},
+}
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,13 @@ def plan(
     >>> [options[0].words for options in ways]
     ['scan, by neuron', 'exact, by input', 'exact, by input']
     """
-    plain = isinstance(optimizer, SGD) and l2 == 0
+    slower = _WITH_STATE[getattr(optimizer, "state", "float32")]
+    if isinstance(optimizer, SGD) and l2 == 0:
+        slower = {}
     turnable = optimizer.word != "row-adagrad"  # whose state is a neuron's
     inputs, planned = first, []
     for number, layer in enumerate(layers):
-        ways = _ways(layer, inputs, number == 0, plain, turnable, machine)
+        ways = _ways(layer, inputs, number == 0, slower, turnable, machine)
         planned.append(sorted(ways, key=lambda way: way.nanoseconds))
         inputs = outputs_of(layer)
     return planned
@@ -114,12 +120,17 @@ def outputs_of(layer: Dense) -> Inputs:
 
 
 def _ways(
-    layer: Dense, inputs: Inputs, first: bool, plain: bool, turnable: bool, machine: Machine
+    layer: Dense,
+    inputs: Inputs,
+    first: bool,
+    slower: Mapping[str, float],
+    turnable: bool,
+    machine: Machine,
 ) -> Iterator[Way]:
     layouts = ("neuron", "input") if layer.layout == "auto" else (layer.layout,)
     if not turnable and layer.layout == "auto":
         layouts = ("neuron",)
-    cost = _Cost(layer, inputs, first, plain, machine)
+    cost = _Cost(layer, inputs, first, slower, machine)
     selector = layer.selector
     lookup = selector.lookup if isinstance(selector, LSH) else "exact"
     if layer.layout == "input":  # where nothing is hashed
@@ -145,12 +156,20 @@ def _ways(
 
 
 class _Cost:
-    """The estimates for one layer, in nanoseconds an example."""
+    """The estimates for one layer, in nanoseconds an example.
+
+    `slower`: what an optimizer with state takes, times what SGD takes, by layout; none for SGD.
+    """
 
     def __init__(
-        self, layer: Dense, inputs: Inputs, first: bool, plain: bool, machine: Machine
+        self,
+        layer: Dense,
+        inputs: Inputs,
+        first: bool,
+        slower: Mapping[str, float],
+        machine: Machine,
     ) -> None:
-        self.n, self.inputs, self.first, self.plain = layer.n, inputs, first, plain
+        self.n, self.inputs, self.first, self.slower = layer.n, inputs, first, slower
         self.machine = machine
         self.kept = layer.selector.kept(layer.n)
         self.all = isinstance(layer.selector, All)
@@ -165,10 +184,10 @@ class _Cost:
         forward = self.inputs.entries * lines * self.machine.cost("column", n_bytes)
         each = self.machine.cost("learn", n_bytes)
         whole = lines * BLOCK * each / 2
-        if self.plain:
-            learn = self.inputs.entries * (whole if self.all else self.kept * each)
+        if self.slower:
+            learn = self.inputs.entries * whole * self.slower["input"]
         else:
-            learn = self.inputs.entries * whole * _WITH_STATE["input"]
+            learn = self.inputs.entries * (whole if self.all else self.kept * each)
         return forward + self.choosing(self.n) + learn
 
     def scan(self, lsh: LSH, code: str) -> float:
@@ -229,7 +248,7 @@ class _Cost:
         else:
             step = 2 * self.inputs.entries * self.machine.cost("entry", self.by_neuron_bytes)
         backward = 0.0 if self.first else self.read()
-        state = 1.0 if self.plain else _WITH_STATE["neuron"]
+        state = self.slower.get("neuron", 1.0)
         return self.kept * (backward + state * step + self.machine.cost("row"))
 
     @property

@@ -12,7 +12,7 @@ from .checks import one_of, shown, wrong_type
 from .defaults import check, check_keys
 from .defaults import from_dict as part_from_dict
 from .layers import Dense, layer_from_dict
-from .optimizers import OPTIMIZERS, Optimizer
+from .optimizers import OPTIMIZERS, Adam, Optimizer
 from .schedules import SCHEDULES, Cosine, Exponential, Linear, Schedule, Step
 from .selectors import LSH, Adaptive
 
@@ -196,7 +196,7 @@ def core_optimizer(optimizer: Optimizer, l2: float) -> _core.OptimizerSpec:
     spec = _core.OptimizerSpec()
     spec.name = optimizer.word.replace("-", "_")
     spec.l2 = l2
-    for name in ("momentum", "beta1", "beta2", "epsilon"):
+    for name in ("momentum", "beta1", "beta2", "epsilon", "state"):
         if hasattr(optimizer, name):
             setattr(spec, name, getattr(optimizer, name))
     return spec
@@ -226,9 +226,26 @@ def core_schedule(schedule: Schedule, rate: float, rows: int, total: int) -> _co
     return spec
 
 
-def n_moments(optimizer: Optimizer) -> int:
-    """Numbers that an optimizer keeps for each weight."""
-    return {"momentum": 1, "adagrad": 2, "adam": 2}.get(optimizer.word, 0)
+def moments(optimizer: Optimizer) -> dict[str, str]:
+    """What an optimizer keeps for each weight, and the type of tensor that holds it.
+
+    >>> from hashgrad import Adam
+    >>> moments(Adam()), moments(Adam(state="row"))
+    ({'moment1': 'F32', 'moment2': 'F32'}, {'moment1': 'U16'})
+    """
+    n = {"momentum": 1, "adagrad": 2, "adam": 2}.get(optimizer.word, 0) - has_row_mean(optimizer)
+    kind = "F32" if getattr(optimizer, "state", "float32") == "float32" else "U16"
+    return {f"moment{k}": kind for k in range(1, n + 1)}
+
+
+def has_row_mean(optimizer: Optimizer) -> bool:
+    """Whether Adam's second moment is one number a row."""
+    return isinstance(optimizer, Adam) and optimizer.state == "row"
+
+
+def has_row_square(optimizer: Optimizer) -> bool:
+    """Whether an optimizer keeps one number for each row of weights."""
+    return optimizer.word == "row-adagrad" or has_row_mean(optimizer)
 
 
 def tensor_shapes(
@@ -247,14 +264,14 @@ def tensor_shapes(
         built: whether the hash tables were built; before, hashed layers have no such tensors.
         arrangement: how each layer is computed, as the core says it.
     """
-    moments = n_moments(optimizer)
+    types = {"dirty": "U8", "code": "U8", "signature": "U64", **moments(optimizer)}
     shapes: dict[str, tuple[int, ...]] = {}
     for number, layer in enumerate(layers):
         n, here = layer.n, f"layers.{number}."
         shapes |= {here + "weight": (n, n_inputs), here + "bias": (n,)}
-        for moment in range(1, moments + 1):
-            shapes[f"{here}optimizer.moment{moment}"] = (n, n_inputs + 1)
-        if optimizer.word == "row-adagrad":
+        for moment in moments(optimizer):
+            shapes[f"{here}optimizer.{moment}"] = (n, n_inputs + 1)
+        if has_row_square(optimizer):
             by_input = arrangement[number]["layout"] == "input"
             shapes[here + "optimizer.row_square"] = (n_inputs + 1 if by_input else n,)
         code = arrangement[number]["code"]
@@ -262,7 +279,6 @@ def tensor_shapes(
             hashes = hash_shapes(layer.selector, n, n_inputs, code)
             shapes |= {f"{here}lsh.{name}": shape for name, shape in hashes.items()}
         n_inputs = n
-    types = {"dirty": "U8", "code": "U8", "signature": "U64"}
     return {
         name: (types.get(name.rpartition(".")[2], "F32"), shape) for name, shape in shapes.items()
     }

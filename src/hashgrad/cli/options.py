@@ -73,7 +73,12 @@ BAD_ROWS: Any = typer.Option(
 MODEL: Any = typer.Argument(metavar="MODEL", help="A model file, as train --output writes it.")
 
 # Options whose flag is not the parameter's own name.
-FLAGS = {"fraction": "--active", "active": "--selector", "rate": "--learning-rate"}
+FLAGS = {
+    "fraction": "--active",
+    "active": "--selector",
+    "rate": "--learning-rate",
+    "state": "--optimizer-state",
+}
 
 
 def flag(name: str) -> str:

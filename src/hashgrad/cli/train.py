@@ -33,8 +33,8 @@ from .watchers import watchers
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
     "hidden", "activation", "loss", "task", "weighting", "selector", "fraction", "optimizer",
-    "rate", "momentum", "schedule", "warmup", "every", "factor", "floor", "l2", "known", "prior",
-    "batch_size", "seed", "alpha", "beta",
+    "rate", "momentum", "state", "schedule", "warmup", "every", "factor", "floor", "l2", "known",
+    "prior", "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
     "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket",
     "fill", "correction",
@@ -168,6 +168,7 @@ def train(
         float | None, option("rate", TRAINING, default=options.learning_rates())
     ] = None,
     momentum: Annotated[float | None, option("momentum", TRAINING)] = None,
+    state: Annotated[str | None, option("state", TRAINING)] = None,
     schedule: Annotated[str | None, option("schedule", TRAINING)] = None,
     warmup: Annotated[float | None, option("warmup", TRAINING)] = None,
     every: Annotated[float | None, option("every", TRAINING)] = None,
@@ -304,7 +305,7 @@ class _Plan:
             **{name: value for name, value in presets.items() if value is not None},
             **given(params, *names),
         }
-        stepping = given(params, "rate", "momentum")
+        stepping = given(params, "rate", "momentum", "state")
         if params["optimizer"] is None and options.preset(params, "rate"):
             stepping.setdefault("rate", options.preset(params, "rate"))
         self.settings["optimizer"] = member(
