@@ -17,7 +17,16 @@ inline uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-enum class Purpose : uint64_t { kWeights = 1, kProjection, kSubspace, kDropout, kCalibration, kWorkers, kPool };
+enum class Purpose : uint64_t {
+  kWeights = 1,
+  kProjection,
+  kSubspace,
+  kDropout,
+  kCalibration,
+  kWorkers,
+  kPool,
+  kBucket
+};
 
 class Random {
  public:

@@ -34,6 +34,7 @@ constexpr Kernels kTable = {
     project,
     signs,
     hamming,
+    differing,
     similarity,
     quantize,
     scan,

@@ -112,6 +112,9 @@ struct Kernels {
   void (*signs)(const float* x, size_t bits, uint64_t* words);
   // distance[r] = popcount(signature[r] XOR query); signatures are n rows of `words` 64-bit words.
   void (*hamming)(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance);
+  // The same, of how many codes of `code_bits` bits (1, 2, 4 or 8) they differ.
+  void (*differing)(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, int code_bits,
+                    uint16_t* distance);
   // score[r] = norm[r] * cosine[distance[r]] + tail[r]; norm null: all 1; tail null: all 0
   void (*similarity)(const uint16_t* distance, const float* norm, const float* tail, const float* cosine, uint32_t n,
                      float* score);
