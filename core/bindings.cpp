@@ -180,7 +180,7 @@ nb::dict tensors(nb::handle self) {
     put(d, at + "lsh.tail", self, index->tail(), {n});
     if (!index->sketches()) {
       put(d, at + "lsh.signature", self, index->signatures(), {n, index->family().words()});
-      put(d, at + "lsh.norm", self, index->norm(), {n});
+      if (layer.pools()) put(d, at + "lsh.norm", self, index->norm(), {n});
       put(d, at + "lsh.code", self, index->codes(), {index->codes().size()});
     }
     put(d, at + "lsh.scale", self, index->scale(), {1});
@@ -239,6 +239,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("bits", &LshSpec::bits)
       .def_rw("tables", &LshSpec::tables)
       .def_rw("rank", &LshSpec::rank)
+      .def_rw("code_bits", &LshSpec::code_bits)
       .def_rw("center", &LshSpec::center)
       .def_rw("probes", &LshSpec::probes)
       .def_rw("candidates", &LshSpec::candidates)
@@ -247,10 +248,12 @@ void bind_specs(nb::module_& m) {
       .def_rw("pooled", &LshSpec::pooled)
       .def_rw("bucket", &LshSpec::bucket)
       .def_rw("fill", &LshSpec::fill);
+  word(lsh, "family", &LshSpec::family, kFamilies);
   word(lsh, "projection", &LshSpec::projection, kProjections);
   word(lsh, "transform", &LshSpec::transform, kTransforms);
   word(lsh, "lookup", &LshSpec::lookup, kLookups);
   word(lsh, "code", &LshSpec::code, kCodes);
+  word(lsh, "policy", &LshSpec::policy, kPolicies);
   word(lsh, "ranking", &LshSpec::ranking, kRankings);
   word(lsh, "rehash", &LshSpec::rehash, kRehashes);
 
@@ -456,6 +459,7 @@ NB_MODULE(_core, m) {
   bind_network(m);
   bind_study(m);
   bind_updates(m);
+  bind_family(m);
   bind_export(m);
   bind_linear(m);
 }

@@ -55,6 +55,38 @@ void hamming(const uint64_t* signatures, size_t words, const uint32_t* rows, uin
   }
 }
 
+// Each code's differing bits gather in its lowest.
+template <int kBits>
+void differing_codes(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+                     uint16_t* distance) {
+  constexpr uint64_t kLowest = kBits == 8   ? 0x0101010101010101ull
+                               : kBits == 4 ? 0x1111111111111111ull
+                                            : 0x5555555555555555ull;
+  for (uint32_t r = 0; r < n; r++) {
+    const uint64_t* row = signatures + size_t{rows ? rows[r] : r} * words;
+    uint64_t d = 0;
+    for (size_t k = 0; k < words; k++) {
+      uint64_t x = row[k] ^ query[k];
+      for (int shift = 1; shift < kBits; shift *= 2) x |= x >> shift;
+      d += static_cast<uint64_t>(__builtin_popcountll(x & kLowest));
+    }
+    distance[r] = static_cast<uint16_t>(d);
+  }
+}
+
+void differing(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+               int code_bits, uint16_t* distance) {
+  switch (code_bits) {
+    case 2:
+      return differing_codes<2>(signatures, words, rows, n, query, distance);
+    case 4:
+      return differing_codes<4>(signatures, words, rows, n, query, distance);
+    case 8:
+      return differing_codes<8>(signatures, words, rows, n, query, distance);
+  }
+  hamming(signatures, words, rows, n, query, distance);
+}
+
 void similarity(const uint16_t* distance, const float* norm, const float* tail, const uint32_t* rows,
                 const float* cosine, uint32_t n, float* score) {
   const auto each = [&](const auto& of) {

@@ -127,6 +127,9 @@ struct Kernels {
   // distance[r] = popcount(signature rows[r] XOR query), signatures of `words` 64-bit words; rows null: 0 .. n-1.
   void (*hamming)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
                   uint16_t* distance);
+  // The same, of how many codes of `code_bits` bits (1, 2, 4 or 8) they differ.
+  void (*differing)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+                    int code_bits, uint16_t* distance);
   // score[r] = norm[rows[r]] * cosine[distance[r]] + tail[rows[r]]; norm null: all 1; tail null: all 0; rows likewise.
   void (*similarity)(const uint16_t* distance, const float* norm, const float* tail, const uint32_t* rows,
                      const float* cosine, uint32_t n, float* score);

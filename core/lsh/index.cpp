@@ -17,6 +17,8 @@ constexpr uint32_t kStrip = 2048;  // neurons, of a scan of signatures
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
 
+float length(float norm2) { return std::isfinite(norm2) ? std::sqrt(norm2) : 0.f; }
+
 }  // namespace
 
 LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, bool incremental, uint64_t seed,
@@ -24,7 +26,7 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     : family_(n_columns, spec, seed, layer),
       n_neurons_(n_neurons),
       incremental_(incremental),
-      sketches_(!spec.pooled),
+      sketches_(!spec.pooled && !spec.densified()),
       scale_(1),
       dirty_(n_neurons) {
   if (sketches_) sketch_ = Array<float>(size_t{n_neurons} * family_.width());
@@ -41,14 +43,13 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
     norm2_ = Array<float>(n_neurons);
   }
-  if (family_.spec().lookup == Lookup::kTables)
-    tables_.emplace(n_neurons, spec.bits, spec.tables, spec.pooled ? spec.bucket : 0);
+  if (family_.spec().lookup == Lookup::kTables) tables_.emplace(n_neurons, spec, seed, layer);
 }
 
 void LshIndex::encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch) {
   if (family_.bytes()) return quantize(sketch, code(i), kCodeStep);
   scratch.encode.resize(family_.width());
-  norm_[i] = std::isfinite(norm2) ? std::sqrt(norm2) : 0.f;
+  norm_[i] = length(norm2);
   family_.encode_neuron(sketch, norm2, scale_[0], scratch.encode.data(), signature(i));
 }
 
@@ -60,6 +61,11 @@ void LshIndex::quantize(const float* sketch, uint8_t* code, size_t step) const {
 // From its weights alone.
 void LshIndex::hash(uint32_t i, const Weights& w, LookupScratch& s) {
   const size_t width = family_.width(), n = family_.n_coordinates();
+  if (family_.densified()) {
+    family_.hash_neuron(w.row(i), scale_[0], s.bins, signature(i));
+    if (family_.spec().pooled) norm_[i] = length(active().dot(w.row(i), w.row(i), w.n_columns - 1));
+    return;
+  }
   s.sketch.resize(width), s.coordinate.resize(n);
   float* sketch = sketches_ ? &sketch_[i * width] : s.sketch.data();
   float* coordinate = coordinate_.empty() ? s.coordinate.data() : &coordinate_[i * n];
@@ -98,7 +104,7 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
   });
   const Array<float>& size = family_.bytes() ? largest : norm2;
   const float most = scaled ? *std::max_element(size.begin(), size.end()) : 1.f;
-  scale_[0] = family_.bytes() ? most : std::sqrt(most);
+  scale_[0] = family_.densified() ? family_.set_size(sample) : family_.bytes() ? most : std::sqrt(most);
   team.each(n_neurons_, 16,
             [&](int member, size_t i) { hash(static_cast<uint32_t>(i), w, scratch[static_cast<size_t>(member)]); });
   refill_tables(team);
@@ -192,10 +198,22 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   std::vector<float> coordinate(family_.n_coordinates()), sketch(width), scratch(width);
   std::vector<uint64_t> word(family_.words());
   std::vector<uint8_t> anew(width);
+  Bins bins;
   uint64_t changed = 0;
+  const auto different = [&](const uint64_t* hashed, uint32_t i) {
+    uint64_t n_bits = 0;
+    for (uint32_t k = 0; k < family_.words(); k++)
+      n_bits += static_cast<uint64_t>(std::popcount(hashed[k] ^ signature_[size_t{i} * family_.words() + k]));
+    return n_bits;
+  };
   for (uint32_t s = 0; s < n; s++) {
     const auto i = static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n);
     float tail, norm2;
+    if (family_.densified()) {
+      family_.hash_neuron(w.row(i), scale_[0], bins, word.data());
+      changed += different(word.data(), i);
+      continue;
+    }
     family_.project_neuron(w.row(i), w.bias(i), coordinate.data(), sketch.data(), tail);
     family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
     if (family_.bytes()) {
@@ -205,10 +223,9 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
       continue;
     }
     family_.encode_neuron(sketch.data(), norm2, scale_[0], scratch.data(), word.data());
-    for (uint32_t k = 0; k < family_.words(); k++)
-      changed += static_cast<uint64_t>(std::popcount(word[k] ^ signature_[size_t{i} * family_.words() + k]));
+    changed += different(word.data(), i);
   }
-  cost += n * (family_.sketch_cost() + family_.encode_cost());
+  if (!family_.densified()) cost += n * (family_.sketch_cost() + family_.encode_cost());
   const double each = family_.bytes() ? width : double{1} * family_.spec().bits * family_.spec().tables;
   return static_cast<double>(changed) / (n * each);
 }
@@ -230,10 +247,13 @@ void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> qu
 void LshIndex::score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& s,
                                 float* score) const {
   s.distance.resize(n);
-  active().hamming(&signature_[size_t{first} * family_.words()], family_.words(), ids, n, q.word.data(),
-                   s.distance.data());
+  const uint64_t* signature = &signature_[size_t{first} * family_.words()];
+  if (family_.densified())
+    active().differing(signature, family_.words(), ids, n, q.word.data(), family_.spec().code_bits, s.distance.data());
+  else
+    active().hamming(signature, family_.words(), ids, n, q.word.data(), s.distance.data());
   const bool apart = family_.tails_apart();
-  active().similarity(s.distance.data(), family_.spec().transform == Transform::kNone ? &norm_[first] : nullptr,
+  active().similarity(s.distance.data(), family_.tells_angles() ? &norm_[first] : nullptr,
                       apart ? &tail_[first] : nullptr, ids, (apart ? q.cosine : family_.cosine()).data(), n, score);
 }
 
@@ -253,7 +273,7 @@ void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::v
   const uint32_t n = collect(q, s);
   const std::span found(s.found.data(), n);
   // Where threads move neurons at once, slots are in no order that a resumed run would find again.
-  const bool ties = spec.ranking == Ranking::kCollisions || spec.transform != Transform::kNone;
+  const bool ties = spec.ranking == Ranking::kCollisions || !family_.tells_angles();
   if (!spec.pooled || ties) std::sort(found.begin(), found.end());
   s.score.resize(n + kBlock);
   if (spec.ranking == Ranking::kCollisions)

@@ -38,6 +38,7 @@ struct LookupScratch {
   std::vector<float> encode;  // width
   std::vector<float> sketch;  // width
   std::vector<float> coordinate;
+  Bins bins;
   std::vector<const int8_t*> query;
   ChooseScratch choose;
 };
@@ -88,6 +89,7 @@ class LshIndex {
   uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
     if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
+    if (family_.densified()) return 0;
     const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
     const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
     return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
@@ -132,13 +134,15 @@ class LshIndex {
   HashFamily family_;
   uint32_t n_neurons_;
   bool incremental_;
-  bool sketches_;            // whether the next four are kept; a pooled layer, which may be vast, needs the codes alone
+  bool sketches_;  // whether the next four are kept; a pooled layer, which may be vast, needs the codes alone, and so
+                   // do densified families
   Array<float> sketch_;      // n_neurons x width: P v
   Array<float> coordinate_;  // bits: n_neurons x n_coordinates: v in the subspace, if there is one
   Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
   Array<float> tail_;        // bits: b + w.mean, the last coordinate of v, or what is added where tails are apart
   Array<float> norm_;        // bits: |v|
-  Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch
+  Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch; of
+                        // densified families, how many weights are a neuron's set
   Array<uint64_t> signature_;  // bits: n_neurons x words
   Array<uint8_t> code_;        // bytes: as Kernels::scan wants them
   Array<uint8_t> dirty_;       // a byte each: many threads may write
