@@ -6,7 +6,15 @@ import pytest
 import hashgrad
 from conftest import hashed, network, same_bits
 from hashgrad import (
-    LSH, SGD, Adam, Adaptive, Constant, Dense, Exponential, Random, WinnerTakeAll,
+    LSH,
+    SGD,
+    Adam,
+    Adaptive,
+    Constant,
+    Dense,
+    Exponential,
+    Random,
+    WinnerTakeAll,
 )  # fmt: skip
 
 EPOCHS = 4
