@@ -113,7 +113,7 @@ void kernels(Random& random) {
   count("scan", [&] { k.scan(codes.data(), kRank, 0, kWide, &q, 1, &scores); });
   std::vector<uint64_t> signatures(size_t{kNeurons} * 5, 0x5555), word(5, 0x1111);
   std::vector<uint16_t> distance(kNeurons);
-  count("hamming", [&] { k.hamming(signatures.data(), 5, kNeurons, word.data(), distance.data()); });
+  count("hamming", [&] { k.hamming(signatures.data(), 5, nullptr, kNeurons, word.data(), distance.data()); });
 }
 
 void examples(Random& random) {

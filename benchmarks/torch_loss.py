@@ -4,8 +4,9 @@
     python benchmarks/torch_loss.py --tune --seconds 15 --rows 300000
 
 The next words of `words.py`. The network below the loss, its optimizer and its batches are the same
-for all: an `EmbeddingBag` of 8 x 58,488 rows, 128 ReLU units, sparse gradients, `peers.Adam` (the
-steps of `torch.optim.SparseAdam` for the rows of a batch, compiled), a rate that falls to zero.
+for all: an `EmbeddingBag` of 8 x 58,488 rows, ReLU units (128, or `--hidden`), sparse gradients,
+`peers.Adam` (the steps of `torch.optim.SparseAdam` for the rows of a batch, compiled), a rate that
+falls to zero.
 `uniform` is `LSHSoftmaxLoss` with `wrong=0`: labels and random classes, by the same operator, so
 that only what hashing brings and costs is between the two. `adaptive` is PyTorch's own
 `AdaptiveLogSoftmaxWithLoss`, whose dense parameters are stepped by `torch.optim.Adam`. It
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ from torch.nn import functional as F  # noqa: N812
 from hashgrad.bench.suite import circumstances
 from hashgrad.torch import LSHSoftmaxLoss
 
-HIDDEN = 128
 # The better of two rates in runs of 15 s; all else are first guesses. --tune says better.
 SETTINGS: dict[str, dict[str, Any]] = {
     "lsh": {"rate": 1.2e-2, "batch": 512, "negatives": 2048, "wrong": 1},
@@ -43,8 +43,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "adaptive": {"rate": 1.2e-2, "batch": 512, "cutoffs": [2000, 10000]},
 }
 GRID: dict[str, list[dict[str, Any]]] = {
-    "lsh": [{"negatives": 1024}, {"negatives": 2048}, {"wrong": 2}],
-    "uniform": [{"negatives": 1024}, {"negatives": 2048}, {"negatives": 4096}],
+    "lsh": [{"negatives": 0}, {"negatives": 1024}, {"negatives": 2048}, {"wrong": 2}],
+    "uniform": [{"negatives": 512}, {"negatives": 1024}, {"negatives": 2048}, {"negatives": 4096}],
     "adaptive": [{"cutoffs": [2000, 10000]}, {"cutoffs": [1000, 5000, 20000]}],
 }
 RATES = (6e-3, 1.2e-2, 2.4e-2)
@@ -53,17 +53,19 @@ RATES = (6e-3, 1.2e-2, 2.4e-2)
 class Contender:
     """The network with one of the losses."""
 
-    def __init__(self, name: str, how: dict[str, Any], x: Rows, counts: Any, seed: int) -> None:
+    def __init__(
+        self, name: str, how: dict[str, Any], x: Rows, counts: Any, hidden: int, seed: int
+    ) -> None:
         torch.manual_seed(seed)
         self.name, self.how, n = name, how, len(counts)
-        self.bag = nn.EmbeddingBag(x.shape[1], HIDDEN, mode="sum", sparse=True)
+        self.bag = nn.EmbeddingBag(x.shape[1], hidden, mode="sum", sparse=True)
         with torch.no_grad():
-            self.bag.weight.mul_(2**0.5 * HIDDEN**-0.5)
+            self.bag.weight.mul_(2**0.5 * hidden**-0.5)
         if name == "adaptive":
-            self.loss: Any = nn.AdaptiveLogSoftmaxWithLoss(HIDDEN, n, how["cutoffs"])
+            self.loss: Any = nn.AdaptiveLogSoftmaxWithLoss(hidden, n, how["cutoffs"])
         else:
             self.loss = LSHSoftmaxLoss(
-                HIDDEN, n, negatives=how["negatives"], wrong=how.get("wrong", 0),
+                hidden, n, negatives=how["negatives"], wrong=how.get("wrong", 0),
                 class_counts=counts, sparse=True, seed=seed,
             )  # fmt: skip
         self.dense = torch.optim.Adam(self.loss.parameters()) if name == "adaptive" else None
@@ -120,7 +122,7 @@ def run(name: str, how: dict[str, Any], asked: argparse.Namespace) -> dict[str, 
     x, x_valid = Rows(data.x), Rows(data.x_valid)
     y, y_valid = (torch.from_numpy(each).long() for each in (data.y, data.y_valid))
     counts = np.bincount(data.y, minlength=len(data.vocabulary))
-    net = Contender(name, how, x, counts, asked.seed)
+    net = Contender(name, how, x, counts, asked.hidden, asked.seed)
     spent, done, curve = 0.0, 0, []
     random = torch.Generator().manual_seed(asked.seed)
     order = torch.randperm(len(y), generator=random)
@@ -144,9 +146,9 @@ def line(name: str, found: dict[str, Any]) -> str:
     return f"{name:9} {speed:9,.0f} examples/s  P@1 {last['P@1']:.2f}  {found['settings']}"
 
 
-def grid(name: str) -> list[dict[str, Any]]:
+def grid(name: str, rates: Sequence[float]) -> list[dict[str, Any]]:
     """All settings that `--tune` tries."""
-    return [{**SETTINGS[name], **more, "rate": rate} for more in GRID[name] for rate in RATES]
+    return [{**SETTINGS[name], **more, "rate": rate} for more in GRID[name] for rate in rates]
 
 
 def main(one_by_one: Callable[..., Any] = alone) -> None:
@@ -158,6 +160,8 @@ def main(one_by_one: Callable[..., Any] = alone) -> None:
     parser.add_argument("--points", type=int, default=5, help="of a curve")
     parser.add_argument("--rows", type=int, help="to train on, all unless told")
     parser.add_argument("--positions", type=int, default=10_000, help="to judge by")
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="of the grid")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clock", choices=["wall", "processor"], default="wall")
@@ -167,7 +171,7 @@ def main(one_by_one: Callable[..., Any] = alone) -> None:
         asked.points = 1
     found: dict[str, Any] = {**circumstances(), "contenders": []}
     for name in asked.only:
-        for how in grid(name) if asked.tune else [SETTINGS[name]]:
+        for how in grid(name, asked.rates) if asked.tune else [SETTINGS[name]]:
             result = one_by_one(run, name, how, asked)
             print(line(name, result), flush=True)
             found["contenders"].append({"name": name, **result})

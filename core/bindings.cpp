@@ -74,7 +74,7 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
                   std::optional<In<float, 1>> example_weights, std::optional<In<float, 1>> output_weights,
                   In<uint32_t, 1> sample, float known,
                   std::optional<nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>> resting,
-                  uint32_t workers, std::optional<In<float, 1>> chance) {
+                  uint32_t workers, std::optional<In<float, 1>> chance, bool inverse) {
   check_ready(net, batch);
   check_targets(net, batch, targets);
   rule(!example_weights || example_weights->shape(0) == batch.n_rows, "example_weights must have one weight a row");
@@ -82,7 +82,10 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
   rule(!resting || resting->shape(0) == batch.n_rows, "resting must have one number a row");
   rule(!chance || (chance->shape(0) == net.n_outputs() && net.model().pools() && net.loss() == Loss::kSoftmax),
        "chance must have one number an output, of a pooled layer with the loss 'softmax'");
+  rule(!inverse || (net.model().pools() && net.loss() == Loss::kLogistic),
+       "inverse must go with a pooled layer and the loss 'logistic'");
   TrainingJob job;
+  job.inverse = inverse;
   job.chance = chance ? chance->data() : nullptr;
   job.resting = resting ? resting->data() : nullptr;
   job.batch = &batch;
@@ -177,7 +180,7 @@ nb::dict tensors(nb::handle self) {
     put(d, at + "lsh.tail", self, index->tail(), {n});
     if (!index->sketches()) {
       put(d, at + "lsh.signature", self, index->signatures(), {n, index->family().words()});
-      put(d, at + "lsh.norm", self, index->norm(), {n});
+      if (layer.pools()) put(d, at + "lsh.norm", self, index->norm(), {n});
       put(d, at + "lsh.code", self, index->codes(), {index->codes().size()});
     }
     put(d, at + "lsh.scale", self, index->scale(), {1});
@@ -236,6 +239,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("bits", &LshSpec::bits)
       .def_rw("tables", &LshSpec::tables)
       .def_rw("rank", &LshSpec::rank)
+      .def_rw("code_bits", &LshSpec::code_bits)
       .def_rw("center", &LshSpec::center)
       .def_rw("probes", &LshSpec::probes)
       .def_rw("candidates", &LshSpec::candidates)
@@ -244,10 +248,12 @@ void bind_specs(nb::module_& m) {
       .def_rw("pooled", &LshSpec::pooled)
       .def_rw("bucket", &LshSpec::bucket)
       .def_rw("fill", &LshSpec::fill);
+  word(lsh, "family", &LshSpec::family, kFamilies);
   word(lsh, "projection", &LshSpec::projection, kProjections);
   word(lsh, "transform", &LshSpec::transform, kTransforms);
   word(lsh, "lookup", &LshSpec::lookup, kLookups);
   word(lsh, "code", &LshSpec::code, kCodes);
+  word(lsh, "policy", &LshSpec::policy, kPolicies);
   word(lsh, "ranking", &LshSpec::ranking, kRankings);
   word(lsh, "rehash", &LshSpec::rehash, kRehashes);
 
@@ -311,7 +317,7 @@ void bind_network(nb::module_& m) {
           "batch"_a, "rows"_a, "threads"_a = 1)
       .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
            "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a, "known"_a = 1.f,
-           "resting"_a.none() = nb::none(), "workers"_a = 0, "chance"_a.none() = nb::none())
+           "resting"_a.none() = nb::none(), "workers"_a = 0, "chance"_a.none() = nb::none(), "inverse"_a = false)
       .def("end_epoch", &Network::end_epoch, "complete"_a = true)
       .def(
           "arrange",
@@ -453,6 +459,7 @@ NB_MODULE(_core, m) {
   bind_network(m);
   bind_study(m);
   bind_updates(m);
+  bind_family(m);
   bind_export(m);
   bind_linear(m);
 }

@@ -79,6 +79,7 @@ inline nb::dict counts_dict(const Counts& c) {
 
 void bind_study(nb::module_& m);    // bindings_study.cpp
 void bind_updates(nb::module_& m);  // bindings_update.cpp
+void bind_family(nb::module_& m);   // bindings_family.cpp
 void bind_export(nb::module_& m);   // bindings_export.cpp
 void bind_linear(nb::module_& m);   // bindings_linear.cpp
 

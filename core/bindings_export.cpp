@@ -42,6 +42,7 @@ nb::dict hashes(Network& net, size_t l) {
   const size_t coordinates = family.n_coordinates(), projected = coordinates ? coordinates : width;
   d["candidates"] = spec.candidates;
   d["scans"] = index->scans() || spec.pooled;
+  if (family.densified()) return d;  // for graphs that hash nothing
   d["rank"] = family.rank();
   d["projection"] = copied(family.projection(), {columns, projected});
   d["mean_projection"] = copied(family.mean_projection(), {projected});

@@ -101,8 +101,10 @@ nb::tuple pool(const LinearIndex& index, Matrix x, In<int64_t, 1> labels, uint32
   }
   std::vector<int64_t> id(found.id.begin(), found.id.end());
   const size_t m = id.size();
+  std::vector<uint8_t> sampled(m);
+  for (size_t k = 0; k < m; k++) sampled[k] = !found.was_found(found.id[k]);
   return nb::make_tuple(own(std::move(id), {m}), own(std::move(place), {n}), own(std::move(own_places), {n, wrong + 1}),
-                        found.drawn);
+                        found.drawn, own(std::move(sampled), {m}));
 }
 
 // Biases, zeros where there are none.

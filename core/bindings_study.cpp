@@ -119,60 +119,6 @@ nb::tuple team_after_failure(int size, const std::vector<int>& failing, int meet
   return nb::make_tuple(error, finished.load(), seen);
 }
 
-// A hash family on its own, for tests and for study.
-struct PyFamily {
-  HashFamily family;
-  size_t bits;
-
-  PyFamily(uint32_t n_inputs, const LshSpec& spec, uint64_t seed)
-      : family((spec.check(), n_inputs + 1), spec.resolved(1), seed, 0),
-        bits(static_cast<size_t>(spec.bits * spec.tables)) {}
-
-  void fit(const PyBatch& sample) {
-    rule(sample.n_columns + 1 == family.n_columns(), "sample must have n_inputs columns");
-    std::vector<std::unique_ptr<RowBuffer>> buffers;
-    std::vector<Row> rows;
-    for (uint64_t i = 0; i < sample.n_rows; i++) {
-      buffers.push_back(std::make_unique<RowBuffer>(family.n_columns()));
-      rows.push_back(buffers.back()->assign(sample, i));
-    }
-    family.fit(rows, 0);
-  }
-  Out<uint8_t> unpack(const std::vector<uint64_t>& words, size_t n) const {
-    std::vector<uint8_t> out(n * bits);
-    for (size_t i = 0; i < n; i++)
-      for (size_t j = 0; j < bits; j++) out[i * bits + j] = words[i * family.words() + j / 64] >> (j % 64) & 1;
-    return own(std::move(out), {n, bits});
-  }
-  Out<uint8_t> query_bits(const PyBatch& x) const {
-    rule(x.n_columns + 1 == family.n_columns(), "X must have n_inputs columns");
-    RowBuffer buffer(family.n_columns());
-    Query q;
-    std::vector<uint64_t> words;
-    for (uint64_t i = 0; i < x.n_rows; i++) {
-      family.hash_query(buffer.assign(x, i), true, q);
-      words.insert(words.end(), q.word.begin(), q.word.end());
-    }
-    return unpack(words, x.n_rows);
-  }
-  Out<uint8_t> neuron_bits(In<float, 2> v, In<float, 1> bias, float scale) const {
-    rule(v.shape(1) + 1 == family.n_columns() && bias.shape(0) == v.shape(0),
-         "weights must be (n, n_inputs), bias (n,)");
-    std::vector<float> row(family.n_columns()), coordinate(family.n_coordinates()), sketch(family.width()),
-        scratch(family.width());
-    std::vector<uint64_t> words(v.shape(0) * family.words());
-    for (size_t i = 0; i < v.shape(0); i++) {
-      std::copy_n(v.data() + i * v.shape(1), v.shape(1), row.begin());
-      row.back() = bias.data()[i];
-      float tail, norm2;
-      family.project_neuron(row.data(), row.back(), coordinate.data(), sketch.data(), tail);
-      family.finish_neuron(row.data(), tail, coordinate.data(), sketch.data(), norm2);
-      family.encode_neuron(sketch.data(), norm2, scale, scratch.data(), &words[i * family.words()]);
-    }
-    return unpack(words, v.shape(0));
-  }
-};
-
 template <class T>
 Out<T> first(std::vector<T>&& all, size_t n) {
   all.resize(n);
@@ -452,15 +398,26 @@ void bind_study(nb::module_& m) {
       "rows"_a, "a"_a);
   m.def(
       "kernel_hamming",
-      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query) {
+      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query, std::optional<In<uint32_t, 1>> rows) {
         rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");
-        std::vector<uint16_t> out(signatures.shape(0));
-        active().hamming(signatures.data(), signatures.shape(1), static_cast<uint32_t>(signatures.shape(0)),
-                         query.data(), out.data());
+        std::vector<uint16_t> out(rows ? rows->shape(0) : signatures.shape(0));
+        active().hamming(signatures.data(), signatures.shape(1), rows ? rows->data() : nullptr,
+                         static_cast<uint32_t>(out.size()), query.data(), out.data());
         const size_t n = out.size();
         return own(std::move(out), {n});
       },
-      "signatures"_a, "query"_a);
+      "signatures"_a, "query"_a, "rows"_a = nb::none());
+  m.def(
+      "kernel_differing",
+      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query, int code_bits) {
+        rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");
+        std::vector<uint16_t> out(signatures.shape(0));
+        active().differing(signatures.data(), signatures.shape(1), nullptr, static_cast<uint32_t>(signatures.shape(0)),
+                           query.data(), code_bits, out.data());
+        const size_t n = out.size();
+        return own(std::move(out), {n});
+      },
+      "signatures"_a, "query"_a, "code_bits"_a);
   m.def(
       "kernel_signs",
       [](In<float, 1> x) {
@@ -484,11 +441,6 @@ void bind_study(nb::module_& m) {
         return own(std::move(out), {n});
       },
       "p"_a, "x"_a);
-  nb::class_<PyFamily>(m, "HashFamily")
-      .def(nb::init<uint32_t, const LshSpec&, uint64_t>(), "n_inputs"_a, "spec"_a, "seed"_a)
-      .def("fit", &PyFamily::fit, "sample"_a)
-      .def("query_bits", &PyFamily::query_bits, "x"_a)
-      .def("neuron_bits", &PyFamily::neuron_bits, "weight"_a, "bias"_a, "scale"_a);
   m.def("trace", &trace, "network"_a, "batch"_a, "targets"_a, "row"_a, "step"_a = 0);
   m.def("repeat", &repeat, "network"_a, "other"_a, "batch"_a, "targets"_a, "order"_a, "rate"_a);
   m.def("team_after_failure", &team_after_failure, "size"_a, "failing"_a, "meetings"_a);

@@ -145,7 +145,8 @@ std::map<std::string, double> calibrate() {
   constexpr uint32_t n = 4096;
   std::vector<uint64_t> signature(n * 5), word(5);
   std::vector<uint16_t> distance(n);
-  cost["word"] = least(n * 5.0, [&] { active().hamming(signature.data(), 5, n, word.data(), distance.data()); });
+  cost["word"] =
+      least(n * 5.0, [&] { active().hamming(signature.data(), 5, nullptr, n, word.data(), distance.data()); });
 
   std::vector<float> z(1000 + kBlock);
   for (float& number : z) number = random.normal();

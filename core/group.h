@@ -158,14 +158,14 @@ struct Worker {
   explicit Worker(size_t n_layers) : counts(n_layers) {}
 
   SelectScratch select;
-  std::vector<std::vector<float>> delta;  // per example, of a whole layer, in whole blocks
-  std::vector<float> gradient;            // of one row of weights
-  std::vector<float> log_chance;          // per neuron of a pool
-  std::vector<float> dense;               // deltas of all neurons, zero between uses
-  std::vector<float> overlap;             // of examples' deltas
-  std::vector<uint32_t> block;            // touched blocks of `gradient`
-  std::vector<uint8_t> touched;           // per block, zero between uses
-  std::vector<uint32_t> index;            // entries of one row of weights
+  std::vector<std::vector<float>> delta;        // per example, of a whole layer, in whole blocks
+  std::vector<float> gradient;                  // of one row of weights
+  std::vector<float> log_chance, pool_weights;  // per neuron of a pool
+  std::vector<float> dense;                     // deltas of all neurons, zero between uses
+  std::vector<float> overlap;                   // of examples' deltas
+  std::vector<uint32_t> block;                  // touched blocks of `gradient`
+  std::vector<uint8_t> touched;                 // per block, zero between uses
+  std::vector<uint32_t> index;                  // entries of one row of weights
   std::vector<float> value;
   std::vector<uint32_t> cut;  // per example and part: where the part's neurons begin in the active set
   std::vector<Incidence::Entry> bias;

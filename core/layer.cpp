@@ -92,6 +92,7 @@ void Layer::allocate() {
 }
 
 void Layer::choose_selector() {
+  const bool follows = spec_.lsh.rehash != Rehash::kRows && !pools() && !spec_.lsh.densified() && optimizer_.rank_one();
   switch (spec_.selector) {
     case Selection::kAll:
       selector_ = make_all();
@@ -111,9 +112,7 @@ void Layer::choose_selector() {
         break;
       }
       selector_ =
-          make_lsh(spec_, std::make_unique<LshIndex>(
-                              spec_.n_outputs, n_columns_, spec_.lsh,
-                              spec_.lsh.rehash != Rehash::kRows && !pools() && optimizer_.rank_one(), seed_, number_));
+          make_lsh(spec_, std::make_unique<LshIndex>(spec_.n_outputs, n_columns_, spec_.lsh, follows, seed_, number_));
       break;
   }
 }

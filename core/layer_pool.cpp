@@ -31,8 +31,10 @@ void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
     pool.input.resize(n * stride_);
     if (number_ > 0) pool.towards.resize(n * stride_);
     pool.turned.resize(n_columns_ * pool.columns);
-    pool.unite(spec_.n_outputs, spec_.lsh.fill, Random(seed_, Purpose::kPool, number_, group[0].ask.step),
-               [&](size_t e) -> const std::vector<uint32_t>& { return group[e].passages[number_].proposal.id; });
+    pool.unite(
+        spec_.n_outputs, spec_.lsh.fill, Random(seed_, Purpose::kPool, number_, group[0].ask.step),
+        [&](size_t e) -> const std::vector<uint32_t>& { return group[e].passages[number_].proposal.id; },
+        [&](size_t e) { return group[e].ask.forced; });
     pool.z.resize(pool.id.size() * pool.columns);
   }
   me.meet();

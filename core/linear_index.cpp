@@ -177,8 +177,10 @@ void LinearIndex::pool(const Batch& x, std::span<const int64_t> labels, uint32_t
   }
   for (size_t e = 0; e < n; e++) found[e].push_back(static_cast<uint32_t>(labels[e]));
   pool.n_examples = static_cast<uint32_t>(n);
-  pool.unite(n_outputs_, size, Random(seed_, Purpose::kPool, 0, step),
-             [&](size_t e) -> const std::vector<uint32_t>& { return found[e]; });
+  pool.unite(
+      n_outputs_, size, Random(seed_, Purpose::kPool, 0, step),
+      [&](size_t e) -> const std::vector<uint32_t>& { return found[e]; },
+      [&](size_t e) { return labels.subspan(e, 1); });
   place.resize(n), own.resize(n * (wrong + 1));
   for (size_t e = 0; e < n; e++) {
     place[e] = static_cast<int64_t>(pool.position(static_cast<uint32_t>(labels[e])));

@@ -61,11 +61,26 @@ float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
   return loss;
 }
 
+// Takes log_chance from all scores of sixteen examples but those of neurons that an example brought itself.
+void shift_others(const Pool& pool, float* z, std::span<Example* const> examples, std::span<const float> log_chance) {
+  for (size_t e = 0; e < examples.size(); e++) {
+    Proposal& own = examples[e]->passages.back().proposal;
+    for (size_t k = 0; k < own.id.size(); k++) own.z[k] = z[pool.position(own.id[k]) * pool.columns + e];
+  }
+  for (size_t i = 0; i < log_chance.size(); i++)
+    for (size_t e = 0; e < kBlock; e++) z[i * pool.columns + e] -= log_chance[i];
+  for (size_t e = 0; e < examples.size(); e++) {
+    const Proposal& own = examples[e]->passages.back().proposal;
+    for (size_t k = 0; k < own.id.size(); k++) z[pool.position(own.id[k]) * pool.columns + e] = own.z[k];
+  }
+}
+
 }  // namespace
 
 void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
                          const float* example_weights, float scale, const float* output_weights, float known,
-                         std::span<const float> log_chance) {
+                         std::span<const float> log_chance, std::span<const float> pool_weights) {
+  const bool weighted = !pool_weights.empty();
   const size_t columns = pool.columns;
   const auto n = static_cast<uint32_t>(pool.id.size());
   float* z = pool.z.data() + from;
@@ -73,28 +88,21 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
   const auto at = [&](int32_t label, size_t e) -> float& {
     return z[pool.position(static_cast<uint32_t>(label)) * columns + e];
   };
-  for (uint32_t i = 0; !log_chance.empty() && i < n; i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] -= log_chance[i];
-  for (size_t e = 0; !log_chance.empty() && e < examples.size(); e++)
-    for (const uint32_t own : examples[e]->passages.back().proposal.id) {
-      const size_t i = pool.position(own);
-      z[i * columns + e] += log_chance[i];
-    }
+  if (!log_chance.empty()) shift_others(pool, z, examples, log_chance);
   float right[kBlock] = {}, wrong[kBlock] = {}, top[kBlock] = {}, factor[kBlock] = {};
   for (size_t e = 0; e < examples.size(); e++) {
     const std::span<const int32_t> labels = targets.labels(examples[e]->row);
     for (const int32_t label : labels)
       right[e] += at(label, e) * (loss == Loss::kSoftmax ? 1.f / static_cast<float>(labels.size()) : weight_of(label));
-    for (uint32_t i = 0; output_weights && i < n; i++)
-      wrong[e] += output_weights[pool.id[i]] * softplus(z[i * columns + e]);
+    for (uint32_t i = 0; weighted && i < n; i++) wrong[e] += pool_weights[i] * softplus(z[i * columns + e]);
   }
   float total[kBlock];
   if (loss == Loss::kSoftmax)
     active().softmax(z, columns, n, top, total);
   else
     active().logistic(z, columns, n, total);
-  for (uint32_t i = 0; output_weights && loss != Loss::kSoftmax && i < n; i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] *= output_weights[pool.id[i]];
+  for (uint32_t i = 0; weighted && i < n; i++)
+    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] *= pool_weights[i];
   for (size_t e = 0; e < examples.size(); e++) {
     Example& example = *examples[e];
     const std::span<const int32_t> labels = targets.labels(example.row);
@@ -102,7 +110,7 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
     const bool softmax = loss == Loss::kSoftmax;
     const float share = softmax ? 1.f / static_cast<float>(labels.size()) : 1.f;
     for (const int32_t label : labels) at(label, e) -= softmax ? share : weight_of(label);
-    const float all = softmax ? std::log(total[e]) + top[e] : output_weights ? wrong[e] : total[e];
+    const float all = softmax ? std::log(total[e]) + top[e] : weighted ? wrong[e] : total[e];
     const bool none = softmax && labels.empty();
     example.loss = none ? 0.f * all : weight * (all - right[e]);
     example.learns = known < 0.f || !(example.loss <= known * weight);

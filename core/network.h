@@ -28,8 +28,9 @@ struct TrainingJob {
   const float* example_weights = nullptr;
   const float* output_weights = nullptr;
   const float* chance = nullptr;  // per output, to be a label in a batch: a pooled softmax is corrected by it
-  float known = 1.f;              // an example whose label has this probability (softmax) is not learned from; 1: none
-  uint8_t* resting = nullptr;     // per row: 1 where it was known, and is left out when its turn comes next
+  bool inverse = false;  // of a pooled logistic loss: outputs that were drawn count the inverse of their chance to be
+  float known = 1.f;     // an example whose label has this probability (softmax) is not learned from; 1: none
+  uint8_t* resting = nullptr;  // per row: 1 where it was known, and is left out when its turn comes next
 
   float known_loss() const { return known < 1.f ? -std::log(known) : -1.f; }  // -1: no example is known
   bool rests(uint32_t row) const { return resting && resting[row]; }
@@ -145,7 +146,7 @@ class Network {
   void ready(Example& example, const TrainingJob& job, uint32_t row, uint64_t step) const;
   float loss_of(Example& example, const TrainingJob& job, float scale) const;
   void losses_of(const Member& me, const Group& group, Pool& pool, const TrainingJob& job, float scale,
-                 std::vector<float>& log_chance) const;
+                 std::vector<float>& log_chance, std::vector<float>& pool_weights) const;
   // A thread that works on its own: its memory, and the examples it walks.
   struct Walker {
     Walker(const std::vector<Layer>& layers, size_t n_examples)

@@ -22,29 +22,37 @@ struct Pool {
   std::vector<float> z;        // id.size() x columns: w.x + b, and then d loss / dz
   std::vector<float> towards;  // n_examples x stride: d loss / d input
 
-  // The union of the examples' neurons, filled up at random to `least` of n.
-  template <class Ids>
-  void unite(uint32_t n, size_t least, Random&& random, const Ids& ids) {
+  // The union of the examples' neurons, their labels among them, filled up at random to `least` of n.
+  template <class Ids, class Labels>
+  void unite(uint32_t n, size_t least, Random&& random, const Ids& ids, const Labels& labels) {
     taken_.resize(std::max<size_t>(taken_.size(), n));
     for (const uint32_t i : id) taken_[i] = 0;  // of the last batch
     id.clear();
     const auto take = [&](uint32_t i) {
-      if (!taken_[i]) taken_[i] = 1, id.push_back(i);
+      if (!taken_[i]) taken_[i] = kFound, id.push_back(i);
     };
     for (size_t e = 0; e < n_examples; e++)
       for (const uint32_t i : ids(e)) take(i);
     const size_t brought = id.size();
     while (id.size() < std::min<size_t>(least, n)) take(random.below(n));
+    for (size_t k = brought; k < id.size(); k++) taken_[id[k]] = kDrawn;
+    for (size_t e = 0; e < n_examples; e++)
+      for (const auto label : labels(e)) taken_[static_cast<size_t>(label)] = kLabel;
     drawn = brought < n ? static_cast<float>(id.size() - brought) / static_cast<float>(n - brought) : 0.f;
     std::sort(id.begin(), id.end());
   }
+
+  bool was_drawn(uint32_t neuron) const { return taken_[neuron] == kDrawn; }
+  // By hashes alone: with a chance that nobody knows.
+  bool was_found(uint32_t neuron) const { return taken_[neuron] == kFound; }
 
   size_t position(uint32_t neuron) const {
     return static_cast<size_t>(std::lower_bound(id.begin(), id.end(), neuron) - id.begin());
   }
 
  private:
-  std::vector<uint8_t> taken_;  // per neuron of the layer: is it in `id`?
+  static constexpr uint8_t kFound = 1, kDrawn = 2, kLabel = 3;
+  std::vector<uint8_t> taken_;  // per neuron of the layer: is it in `id`, and by whose doing?
 };
 
 }  // namespace hashgrad

@@ -25,7 +25,8 @@ enum class Purpose : uint64_t {
   kCalibration,
   kWorkers,
   kPool,
-  kRounding
+  kRounding,
+  kBucket
 };
 
 class Random {

@@ -18,10 +18,12 @@ enum class Activation { kRelu, kTanh, kSigmoid, kLinear };
 enum class Selection { kAll, kRandom, kAdaptive, kWinnerTakeAll, kLsh };
 enum class Layout { kNeuron, kInput };
 enum class Loss { kSoftmax, kLogistic, kSquared };
+enum class Family { kSimHash, kDwta, kMinHash };
 enum class Projection { kSubspace, kGaussian, kSparse };
 enum class Transform { kNone, kSimple, kSignAlsh, kL2Alsh };
 enum class Lookup { kAuto, kExact, kScan, kTables };
 enum class Code { kAuto, kBits, kBytes };
+enum class Policy { kLongest, kFifo, kReservoir };
 enum class Ranking { kSignature, kCollisions };
 enum class Rehash { kAuto, kIncremental, kRows };
 
@@ -65,6 +67,8 @@ inline const Words<Optimizer> kOptimizers{"optimizer",
                                            {"row_adagrad", Optimizer::kRowAdagrad}}};
 inline const Words<State> kStates{"state",
                                   {{"float32", State::kFloat32}, {"bfloat16", State::kBfloat16}, {"row", State::kRow}}};
+inline const Words<Family> kFamilies{
+    "family", {{"simhash", Family::kSimHash}, {"dwta", Family::kDwta}, {"minhash", Family::kMinHash}}};
 inline const Words<Projection> kProjections{
     "projection",
     {{"subspace", Projection::kSubspace}, {"gaussian", Projection::kGaussian}, {"sparse", Projection::kSparse}}};
@@ -79,6 +83,8 @@ inline const Words<Lookup> kLookups{
 inline const Words<Code> kCodes{"code", {{"auto", Code::kAuto}, {"bits", Code::kBits}, {"bytes", Code::kBytes}}};
 inline const Words<Ranking> kRankings{"ranking",
                                       {{"signature", Ranking::kSignature}, {"collisions", Ranking::kCollisions}}};
+inline const Words<Policy> kPolicies{
+    "policy", {{"longest", Policy::kLongest}, {"fifo", Policy::kFifo}, {"reservoir", Policy::kReservoir}}};
 inline const Words<Rehash> kRehashes{
     "rehash", {{"auto", Rehash::kAuto}, {"incremental", Rehash::kIncremental}, {"rows", Rehash::kRows}}};
 
@@ -87,6 +93,8 @@ constexpr int kMaxProbes = 256;
 struct LshSpec {
   int bits = 8;     // K, per table key
   int tables = 40;  // L
+  Family family = Family::kSimHash;
+  int code_bits = 0;  // densified families: of a code; 0: 2, or 1 where `bits` is odd
   Projection projection = Projection::kSubspace;
   int rank = 32;  // of the subspace, the bias's direction counted in
   Transform transform = Transform::kNone;
@@ -99,10 +107,10 @@ struct LshSpec {
   Rehash rehash = Rehash::kAuto;
   uint64_t rehash_every = 4000;    // examples between re-hashings of touched rows (rehash = rows)
   uint64_t rebuild_every = 30000;  // examples between full rebuilds, once the schedule has backed off to it
-  bool pooled = false;  // of an output layer: a batch's examples are trained on the union of what each of them keeps
-  uint32_t bucket =
-      64;             // pooled: neurons that a bucket of a table holds, at most: the longest of those that fall in it
-  uint32_t fill = 0;  // neurons in such a pool, at least; those missing are drawn at random
+  bool pooled = false;   // of an output layer: a batch's examples are trained on the union of what each of them keeps
+  uint32_t bucket = 64;  // pooled: neurons that a bucket of a table holds, at most
+  Policy policy = Policy::kLongest;  // which of those that fall in it
+  uint32_t fill = 0;                 // neurons in such a pool, at least; those missing are drawn at random
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {
@@ -120,18 +128,34 @@ struct LshSpec {
     rule(!pooled || lookup != Lookup::kExact, "lookup must be 'scan' or 'tables' where pooled is set, got 'exact'");
     rule(!pooled || rehash != Rehash::kIncremental, "rehash must be 'rows' where pooled is set, got 'incremental'");
     rule(bucket >= 1, "bucket must be at least 1, got 0");
+    rule(pooled || policy == Policy::kLongest,
+         "policy must be 'longest' unless pooled is set, got '" + kPolicies.name(policy) + "'");
     rule(pooled || fill == 0, "fill must be 0 unless pooled is set, got " + std::to_string(fill));
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
     rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");
     rule(!(lookup == Lookup::kScan && ranking == Ranking::kCollisions),
          "lookup must be 'tables' where ranking is 'collisions', got 'scan'");
     rule(code != Code::kBytes || can_be_bytes(),
-         "code 'bytes' must go with projection 'subspace', transform 'none', ranking 'signature' and a lookup other "
-         "than 'tables'");
+         "code 'bytes' must go with family 'simhash', projection 'subspace', transform 'none', ranking 'signature' and "
+         "a lookup other than 'tables'");
+    if (densified()) return check_densified(rule);
+    rule(code_bits == 0, "code_bits must be 0 where family is 'simhash', got " + std::to_string(code_bits));
   }
+  template <class Rule>
+  void check_densified(const Rule& rule) const {
+    const std::string where = " where family is '" + kFamilies.name(family) + "', got ";
+    rule(code_bits == 0 || code_bits == 1 || code_bits == 2 || code_bits == 4 || code_bits == 8,
+         "code_bits must be 1, 2, 4 or 8, got " + std::to_string(code_bits));
+    rule(code_bits == 0 || bits % code_bits == 0,
+         "bits must be a multiple of code_bits = " + std::to_string(code_bits) + where + std::to_string(bits));
+    rule(transform == Transform::kNone, "transform must be 'none'" + where + "'" + kTransforms.name(transform) + "'");
+    rule(probes == 1, "probes must be 1" + where + std::to_string(probes));
+    rule(rehash != Rehash::kIncremental, "rehash must be 'rows'" + where + "'incremental'");
+  }
+  bool densified() const { return family != Family::kSimHash; }
   bool can_be_bytes() const {
-    return projection == Projection::kSubspace && transform == Transform::kNone && ranking == Ranking::kSignature &&
-           lookup != Lookup::kTables;
+    return family == Family::kSimHash && projection == Projection::kSubspace && transform == Transform::kNone &&
+           ranking == Ranking::kSignature && lookup != Lookup::kTables;
   }
 
   // What `auto` stands for in a layer of so many neurons, as far as it is known without measuring: below so many, a
@@ -142,6 +166,7 @@ struct LshSpec {
     if (s.lookup == Lookup::kAuto)
       s.lookup = n_neurons <= kScanLimit && s.ranking == Ranking::kSignature ? Lookup::kScan : Lookup::kTables;
     if (s.code == Code::kAuto) s.code = s.can_be_bytes() ? Code::kBytes : Code::kBits;
+    if (s.densified() && s.code_bits == 0) s.code_bits = s.bits % 2 ? 1 : 2;
     if (s.candidates == 0.f) s.candidates = s.pooled ? 20.f : s.code == Code::kBytes ? 1.5f : 4.f;
     return s;
   }

@@ -186,17 +186,24 @@ float Network::loss_of(Example& example, const TrainingJob& job, float scale) co
 
 // The same for a member's share of a pool, whose z become deltas.
 void Network::losses_of(const Member& me, const Group& group, Pool& pool, const TrainingJob& job, float scale,
-                        std::vector<float>& log_chance) const {
+                        std::vector<float>& log_chance, std::vector<float>& pool_weights) const {
   log_chance.resize(job.chance ? pool.id.size() : 0);
   for (size_t i = 0; i < log_chance.size(); i++) {
     const float chance = job.chance[pool.id[i]];
     log_chance[i] = std::log(chance + pool.drawn * (1.f - chance));
+    if (pool.was_found(pool.id[i])) log_chance[i] = std::min(kNoSample, log_chance[i] - std::log(pool.drawn));
+  }
+  const bool weighted = loss_ == Loss::kLogistic && (job.output_weights || job.inverse);
+  pool_weights.resize(weighted ? pool.id.size() : 0);
+  for (size_t i = 0; i < pool_weights.size(); i++) {
+    pool_weights[i] = job.output_weights ? job.output_weights[pool.id[i]] : 1.f;
+    if (job.inverse && pool.was_drawn(pool.id[i])) pool_weights[i] /= pool.drawn;
   }
   const size_t blocks = pool.columns / kBlock;
   for (size_t b = me.first(blocks); b < me.last(blocks); b++) {
     const size_t from = b * kBlock, n = std::min<size_t>(kBlock, group.size() - from);
     pool_loss_and_delta(loss_, pool, from, std::span(group.list).subspan(from, n), *job.targets, job.example_weights,
-                        scale, job.output_weights, job.known_loss(), log_chance);
+                        scale, job.output_weights, job.known_loss(), log_chance, pool_weights);
   }
 }
 
@@ -235,7 +242,7 @@ TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint3
       for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
       model_.forward(group, me, w, pooled ? &shared.pool : nullptr);
       if (pooled)
-        losses_of(me, group, shared.pool, job, 1.f / static_cast<float>(size), w.log_chance);
+        losses_of(me, group, shared.pool, job, 1.f / static_cast<float>(size), w.log_chance, w.pool_weights);
       else
         for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
       for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hashgrad import LSH, All, Dense, Network, datasets
+from hashgrad.load_average import busy, load_average
 from hashgrad.progress import default_progress
 from hashgrad.selectors import Selector
 
@@ -78,6 +79,7 @@ def show(console: Console, outcomes: list[Outcome]) -> None:
 def main() -> None:
     """Run the demonstration."""
     console = Console(highlight=False)
+    load = load_average()
     name, epochs = choose_data()
     data = datasets.load(name)
     console.print(f"{data!r}\n")
@@ -101,6 +103,8 @@ def main() -> None:
         f"multiplications and {hashed.seconds / dense.seconds:.0%} of its time, and its accuracy "
         f"differs by {100 * (hashed.accuracy - dense.accuracy):+.2f} points."
     )
+    if crowded := busy(load, threads=0):
+        console.print(crowded)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ def train(net: Any, batch: Any, y: Any, order: Any, rate: float = 0.1, **how: An
     weights = (how.get("example_weights"), how.get("output_weights"))
     size, threads, known = how.get("batch_size", 0), how.get("threads", 1), how.get("known", 1.0)
     more = (order[:64], known, how.get("resting"), how.get("workers", 0), how.get("chance"))
+    more = (*more, how.get("inverse", False))
     return net.train(batch, y, order, constant(rate), size, threads, *weights, *more)
 
 

@@ -190,6 +190,30 @@ def test_advice_is_plain_data(blobs):
     assert [len(found) for found in told["rounds"]] == [17, 9, 5, 3, 2]
 
 
+@pytest.mark.parametrize(
+    ("threads", "load", "told"),
+    [(1, 9.0, True), (0, 9.0, True), (1, 0.3, False), (0, 0.3, False), (1, None, False)],
+)
+def test_a_busy_machine_is_told_of_in_one_line_and_in_the_numbers(
+    blobs, monkeypatch, threads, load, told
+):
+    def getloadavg():
+        if load is None:
+            raise OSError
+        return load, 0.0, 0.0
+
+    monkeypatch.setattr("os.getloadavg", getloadavg)
+    monkeypatch.setattr("hashgrad._core.hardware_threads", lambda: 4)
+    world = World()
+    advice = advise(
+        *blobs, hidden=HIDDEN, threads=threads, progress=False, measure=world, clock=world.clock
+    )
+    lines = [line for line in advice.report.splitlines() if "busy" in line]
+    assert len(lines) == told
+    assert advice.as_dict()["load_average"] == load
+    assert advice.as_dict()["busy"] == "".join(lines)
+
+
 def test_on_this_machine_it_measures_trains_and_times(blobs):
     advice = advise(*blobs, hidden=(64,), seconds=1.5)
     dense = advice.rounds.dense

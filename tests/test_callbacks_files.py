@@ -40,6 +40,20 @@ def test_each_epoch_is_in_the_file_before_the_next_begins(blobs, tmp_path, kind)
     assert seen == [[1], [1, 2], [1, 2, 3]]
 
 
+def test_ctrl_c_in_the_first_epoch_leaves_names_and_no_rows(blobs, tmp_path, kind):
+    path = tmp_path / f"log.{kind}"
+
+    class CtrlC(Callback):
+        def on_chunk(self, network: Any, examples: int, loss: float) -> None:
+            raise KeyboardInterrupt
+
+    net = network().fit(*blobs, epochs=3, callbacks=[LOGGERS[kind](path), CtrlC()])
+    assert net.interrupted
+    assert path.read_text() == {"csv": "epoch,seconds,loss\n", "jsonl": ""}[kind]
+    net.fit(*blobs, epochs=3, callbacks=[LOGGERS[kind](path)])
+    assert epochs(path) == [1, 2, 3]
+
+
 def test_csv_has_the_numbers_of_the_history(blobs, tmp_path):
     path = tmp_path / "log.csv"
     net = network().fit(*blobs, epochs=3, validation=0.2, callbacks=[CSVLogger(path)])
@@ -178,6 +192,13 @@ def test_once_there_is_room_again_nothing_is_missing(blobs, tmp_path, kind):
     with pytest.warns(RuntimeWarning, match="cannot be written"):
         network().fit(*blobs, epochs=6, callbacks=[LOGGERS[kind](path), FullDisk(2, 4, path)])
     assert epochs(path) == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_a_full_disk_held_up_is_written_when_training_ends(blobs, tmp_path, kind):
+    path = tmp_path / f"log.{kind}"
+    with pytest.warns(RuntimeWarning, match="cannot be written"):  # room again at the end
+        network().fit(*blobs, epochs=4, callbacks=[FullDisk(2, 99, path), LOGGERS[kind](path)])
+    assert epochs(path) == [1, 2, 3, 4]
 
 
 def test_a_full_disk_when_columns_are_new_leaves_no_row_without_its_name(blobs, tmp_path):

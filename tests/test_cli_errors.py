@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 from cli_help import SMALL, Hashgrad, caller
 from hashgrad.atomic import write_atomically
-from hashgrad.cli import saving
+from hashgrad.checks import Interval
+from hashgrad.cli import app, saving, wording
+from hashgrad.defaults import PARAMETERS
 
 
 @pytest.fixture
@@ -42,10 +46,27 @@ def model(hashgrad: Hashgrad, tmp_path: Path) -> Path:
         ("--tables 0", "--tables must be an integer in [1, 256], got 0"),
         ("--bits 99", "--bits must be an integer in"),
         ("--bits many", "--bits"),
-        ("--probes 200 --bits 7", "probes must be at most 2**bits = 128, got 200"),
+        ("--probes 200 --bits 7", "--probes must be at most 2**bits = 128, got 200 with --bits 7"),
+        ("--bits 16 --tables 256", "--bits * --tables must be at most"),
+        (
+            "--lookup scan --ranking collisions",
+            "--lookup scan needs --ranking signature, got --ran",
+        ),
+        ("--code bytes --lookup tables", "--code bytes needs a lookup other than 'tables', got"),
+        (
+            "--active 0.1,0.1 --pooled --rehash incremental",
+            "--pooled needs --rehash rows, got 'inc",
+        ),
+        ("--active 0.1,0.1 --fill 9", "--fill needs --pooled, got --fill 9 without --pooled"),
+        (
+            "--active 0.1,0.1 --pooled",
+            "--batch-size must be above 1 where outputs are pooled, got 1",
+        ),
+        ("--active 0.1,0.1 --correction log-q", "--correction needs --pooled, got 'log-q' without"),
         ("--epochs 0", "--epochs must be an integer in [1, 1000000], got 0"),
         ("--threads -1", "--threads must be an integer in [0, 1024], got -1"),
-        ("--validation 1", "--validation must be in (0, 1), or None, got 1.0"),
+        ("--validation 1", "--validation must be in (0, 1), got 1.0"),
+        ("--validation 0.99999", "--validation must leave rows to "),
         ("--early-stopping 3", "--early-stopping 3 needs --validation"),
         ("--class-weight balance", "did you mean 'balanced'?"),
         ("--selector dense --bits 4", "--bits has no effect with --selector dense"),
@@ -66,6 +87,45 @@ def test_a_bad_option_earns_one_line_that_names_it(
     hashgrad: Hashgrad, words: str, complaint: str
 ) -> None:
     assert complaint in hashgrad("train", "digits", "--hidden", 20, *words.split()).complaint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("advise digits --seconds 0", "advise digits --hidden 0", "advise digits --threads -1"),
+        *("sparsify WEIGHTS --data digits --max-drop 0", "report MODEL --threads 5000"),
+        *(
+            "sparsify WEIGHTS --data digits --activation rleu",
+            "sparsify WEIGHTS --data d --seed -1",
+        ),
+        *("evaluate MODEL digits --threads -1", "predict MODEL digits --top 0"),
+        "evaluate MODEL digits --first-index 7",
+    ],
+)
+def test_a_bad_value_of_any_command_begins_its_line_with_the_option(
+    hashgrad: Hashgrad, model: Path, tmp_path: Path, words: str
+) -> None:
+    layers = {"0.weight": np.ones((9, 64)), "1.weight": np.ones((10, 9))}
+    np.savez(tmp_path / "layers.npz", **layers, **{"0.bias": np.ones(9), "1.bias": np.ones(10)})
+    files = {"MODEL": model, "WEIGHTS": tmp_path / "layers.npz", "d": "digits"}
+    option = words.split()[-2]
+    complaint = hashgrad(*(files.get(word, word) for word in words.split())).complaint
+    assert complaint.startswith(f"{option} must be "), complaint
+
+
+def test_every_option_of_the_table_is_named_where_its_value_is_bad(hashgrad: Hashgrad) -> None:
+    train: Any = typer.main.get_command(app)
+    options = wording.options_of(train.commands["train"])
+    of_numbers = [
+        option
+        for name, option in options.items()
+        if name in PARAMETERS and isinstance(PARAMETERS[name].constraint, Interval)
+    ]
+    assert {"--batch-size", "--learning-rate", "--active", "--rebuild-every"} <= set(of_numbers)
+    for option in of_numbers:
+        complaint = hashgrad("train", "digits", f"{option}=-1000001").complaint
+        assert complaint.startswith(f"{option} must be "), complaint
+        assert "None" not in complaint
 
 
 @pytest.mark.parametrize(

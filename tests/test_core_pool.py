@@ -257,14 +257,6 @@ def test_a_hidden_layer_has_no_pool() -> None:
 # ---- kernels -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=_core.simd_levels())
-def level(request: pytest.FixtureRequest) -> Any:
-    before = _core.simd_level()
-    _core.set_simd_level(request.param)
-    yield request.param
-    _core.set_simd_level(before)
-
-
 @pytest.mark.usefixtures("level")
 @pytest.mark.parametrize(
     ("m", "k", "n"), [(1, 1, 1), (7, 5, 16), (6, 300, 33), (13, 257, 128), (4, 512, 65)]

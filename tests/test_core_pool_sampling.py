@@ -42,17 +42,24 @@ def test_a_corrected_softmax_takes_the_chance_of_what_others_brought(fill: int) 
     drawn = (len(pool) - brought) / (N_OUTPUTS - brought)
     x, y = examples()
     total = [np.zeros_like(w) for w in W]
-    corrected = 0
+    corrected = left_out = 0
     for row, mine in zip(rows, own, strict=True):
         active = [(everyone, np.ones(N_HIDDEN)), (pool, np.ones(len(pool)))]
         walk = twin.forward(W, NAMES, x[row].astype(float), active)
         others = ~np.isin(pool, mine)
         corrected += int(others.sum())
-        z = walk[-1].z - np.where(others, np.log(1 - (1 - chance[pool]) * (1 - drawn)), 0.0)
+        seen = np.log(1 - (1 - chance[pool]) * (1 - drawn))
+        found = np.isin(pool, np.concatenate(own)) & ~np.isin(
+            pool, np.concatenate([y[r] for r in rows])
+        )
+        seen[found] = np.minimum(seen[found] - np.log(drawn), 1e9) if drawn else 1e9
+        left_out += int((others & found).sum())
+        z = walk[-1].z - np.where(others, seen, 0.0)
         delta = twin.loss_and_delta("softmax", z, walk[-1].ids, y[row], None)[1]
         gradients = twin.backward(W, NAMES, walk, delta / len(rows))
         total = [a + g for a, g in zip(total, gradients, strict=True)]
     assert corrected > 8 * KEPT
+    assert left_out > KEPT
     for got, w, g in zip(twin.augmented(net), W, total, strict=True):
         np.testing.assert_allclose(got, w - 0.5 * g, rtol=2e-4, atol=2e-5)
 
@@ -61,6 +68,51 @@ def test_chances_need_a_pooled_softmax_and_one_number_an_output() -> None:
     for net, n in ((network("logistic"), N_OUTPUTS), (network("softmax"), N_OUTPUTS - 1)):
         with pytest.raises(ValueError, match="chance must have one number an output"):
             train(net, chance=np.full(n, 0.5, dtype=np.float32))
+
+
+def test_what_was_drawn_counts_the_inverse_of_its_chance_in_a_logistic_loss() -> None:
+    rows, everyone = ORDER[:8], np.arange(N_HIDDEN)
+    train(without := network("logistic"), rows, 8)
+    brought = without.pool()
+    net = network("logistic", fill=60)
+    W = [w.astype(float) for w in twin.augmented(net)]
+    result = train(net, rows, 8, rate=0.5, inverse=True)
+    pool = net.pool().astype(int)
+    chance = (60 - len(brought)) / (N_OUTPUTS - len(brought))
+    count = np.where(np.isin(pool, brought), 1.0, 1 / chance)
+    assert len(pool) == 60
+    assert count.max() > 1
+    x, y = examples()
+    total, loss = [np.zeros_like(w) for w in W], 0.0
+    for row in rows:
+        active = [(everyone, np.ones(N_HIDDEN)), (pool, np.ones(len(pool)))]
+        walk = twin.forward(W, NAMES, x[row].astype(float), active)
+        delta = twin.loss_and_delta("logistic", walk[-1].z, walk[-1].ids, y[row], None)[1]
+        signs = np.where(np.isin(pool, y[row]), -1, 1)
+        loss += float(count @ np.logaddexp(0, signs * walk[-1].z))
+        gradients = twin.backward(W, NAMES, walk, delta * count / len(rows))
+        total = [a + g for a, g in zip(total, gradients, strict=True)]
+    assert result.loss_sum == pytest.approx(loss, rel=1e-5)
+    for got, w, g in zip(twin.augmented(net), W, total, strict=True):
+        np.testing.assert_allclose(got, w - 0.5 * g, rtol=2e-4, atol=2e-5)
+
+
+def test_every_output_counts_once_in_the_mean_of_many_pools() -> None:
+    train(without := network("logistic"), ORDER[:8], 8)
+    brought, batches = without.pool(), 1500
+    chance = (60 - len(brought)) / (N_OUTPUTS - len(brought))
+    net, count = network("logistic", fill=60), np.zeros(N_OUTPUTS)
+    for _ in range(batches):
+        train(net, ORDER[:8], 8, rate=0.0)
+        count[net.pool()] += 1 / chance
+    count[brought] = batches
+    deviation = ((1 / chance - 1) / batches) ** 0.5
+    assert np.abs(count / batches - 1).max() < 5 * deviation
+
+
+def test_inverse_chances_need_a_pooled_logistic_loss() -> None:
+    with pytest.raises(ValueError, match="inverse must go with a pooled layer and the loss"):
+        train(network("softmax"), inverse=True)
 
 
 # ---- bounded buckets -----------------------------------------------------------------------------
@@ -108,7 +160,7 @@ def found(net: Any) -> list[set[int]]:
 
 
 def expected(net: Any, bound: int) -> list[set[int]]:
-    """The same, of the buckets as they are to be; None where a bit is too near to tell."""
+    """The same, of the buckets as they are to be; none where a bit is too near to tell."""
     t = net.tensors()
     tables = buckets(net, bound)
     hidden = np.maximum(examples()[0] @ t["layers.0.weight"].T + t["layers.0.bias"], 0)
@@ -153,6 +205,7 @@ def test_buckets_follow_neurons_as_they_move(threads: int) -> None:
         assert got == wanted
 
 
+@pytest.mark.usefixtures("level")
 def test_a_longer_neuron_takes_the_shortest_ones_place_and_an_epoch_ends_in_order() -> None:
     net = bounded(2, twin.optimizer("adam"), rehash_every=8, rebuild_every=10**6)
     train(net, np.tile(ORDER, 4), 8, rate=0.05)

@@ -102,6 +102,20 @@ def test_hamming_distances(level: str, words: int) -> None:
         )
         expected = differ.sum(axis=1, dtype=int)
         np.testing.assert_array_equal(_core.kernel_hamming(signatures, query), expected)
+        rows = random.permutation(n).astype(np.uint32)
+        scattered = _core.kernel_hamming(signatures, query, rows)
+        np.testing.assert_array_equal(scattered, expected[rows])
+
+
+@pytest.mark.parametrize("code_bits", [1, 2, 4, 8])
+def test_codes_that_differ(level: str, code_bits: int) -> None:
+    assert _core.simd_level() == level
+    random = np.random.default_rng(code_bits)
+    signatures = random.integers(0, 2**64, size=(40, 5), dtype=np.uint64)
+    query = signatures[0] ^ (np.uint64(1) << random.integers(0, 64, size=5, dtype=np.uint64))
+    bits = np.unpackbits((signatures ^ query).view(np.uint8), axis=1, bitorder="little")
+    expected = bits.reshape(40, -1, code_bits).any(axis=2).sum(axis=1)
+    np.testing.assert_array_equal(_core.kernel_differing(signatures, query, code_bits), expected)
 
 
 @pytest.mark.parametrize("words", [1, 2, 5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -33,10 +34,23 @@ def test_it_shows_both_networks_side_by_side(
     monkeypatch.delenv("HASHGRAD_DATA", raising=False)
     monkeypatch.setattr(demo, "HIDDEN", (40, 40))
     monkeypatch.setattr(demo.datasets, "load", lambda name: small)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 3.0, 1.0))
     demo.main()
     out = capsys.readouterr().out
     for part in ("hashed, 5% of the neurons", "dense, all neurons", "multiplications", "points"):
         assert part in out
+    assert "busy" not in out
+
+
+def test_it_says_where_other_work_had_the_processors(
+    demo: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = datasets.load("rectangles", train_size=300, test_size=200)
+    monkeypatch.setattr(demo, "HIDDEN", (40, 40))
+    monkeypatch.setattr(demo.datasets, "load", lambda name: small)
+    monkeypatch.setattr(os, "getloadavg", lambda: (17.25, 3.0, 1.0))
+    demo.main()
+    assert "The machine was busy: a load average of 17.2 on" in capsys.readouterr().out
 
 
 def test_it_takes_real_mnist_where_there_is_some(

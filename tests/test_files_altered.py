@@ -144,6 +144,12 @@ METADATA = [
     (("history",), [3], "history must be a list of objects with an epoch"),
     (("history", 0, "epoch"), "one", "history must be a list of objects with an epoch"),
     (("extra",), [], "extra must be of type dict"),
+    (("checksums",), [], "checksums must be an object"),
+    (("checksums", "layers.0.bias"), DELETE, "checksums must name the file's tensors, got 'layers"),
+    (("checksums", "layers.9.bias"), 3, "checksums must name the file's tensors, got 'layers.9"),
+    (("checksums", "layers.0.bias"), -1, r"checksums.layers.0.bias must be in \[0, 2\*\*32\)"),
+    (("checksums", "layers.0.bias"), 2**32, r"bias must be in \[0, 2\*\*32\), got 4294967296"),
+    (("checksums", "layers.0.bias"), True, r"must be in \[0, 2\*\*32\), got True"),
     (("retired",), 3, "retired must be a list of integers, got 3"),
     (("retired",), [True], "retired must be a list of integers"),
     (("retired",), [2, 1], r"retired must ascend, got \[2, 1\]"),
@@ -284,6 +290,37 @@ def test_a_flipped_bit_in_the_header_never_does_worse_than_an_error(saved, where
         assert "not a valid hashgrad model" in str(error)  # noqa: PT017 - either way is fine
     else:
         assert net.predict_proba(np.ones((2, 24))).shape == (2, 4)
+
+
+def test_a_flipped_bit_in_a_tensor_is_refused_with_the_files_and_the_tensors_name(saved, tmp_path):
+    length = 8 + int.from_bytes(saved[:8], "little")
+    header, _, _ = apart(saved)
+    del header["__metadata__"]
+    assert {"layers.0.weight", "best.layers.0.weight", "layers.0.lsh.sketch"} <= set(header)
+    for name, entry in header.items():
+        first, end = (length + at for at in entry["data_offsets"])
+        for at, bit in ((first, 0), ((first + end) // 2, 3), (end - 1, 7)):
+            altered = bytearray(saved)
+            altered[at] ^= 1 << bit
+            (tmp_path / "net").write_bytes(altered)
+            with pytest.raises(ValueError, match=f"tensor {name!r} is damaged: its CRC") as caught:
+                hashgrad.load(tmp_path / "net")
+            assert str(tmp_path / "net") in str(caught.value)
+
+
+def test_a_file_of_before_there_were_checksums_loads_and_gets_them(saved):
+    header, metadata, rest = apart(saved)
+    assert metadata["checksums"].keys() == header.keys() - {"__metadata__"}
+    del metadata["checksums"]
+    assert to_bytes(from_bytes(whole(header, metadata, rest))) == saved
+
+
+def test_a_pickle_with_a_flipped_bit_is_refused(saved):
+    read, (data,), *_ = from_bytes(saved).__reduce__()
+    altered = bytearray(data)
+    altered[-1] ^= 1
+    with pytest.raises(ValueError, match=r"data is not a valid hashgrad model: tensor .* damaged"):
+        read(bytes(altered))
 
 
 def test_a_specification_larger_than_its_tensors_allocates_nothing(saved):

@@ -5,7 +5,17 @@ import pytest
 
 import hashgrad
 from conftest import hashed, network, same_bits
-from hashgrad import SGD, Adam, Adaptive, Constant, Dense, Exponential, Random, WinnerTakeAll
+from hashgrad import (
+    LSH,
+    SGD,
+    Adam,
+    Adaptive,
+    Constant,
+    Dense,
+    Exponential,
+    Random,
+    WinnerTakeAll,
+)  # fmt: skip
 
 EPOCHS = 4
 
@@ -40,6 +50,8 @@ LAYERS = {
     "collisions": hashed(lookup="tables", ranking="collisions", projection="gaussian"),
     "simple": hashed(transform="simple", projection="sparse"),
     "sign-alsh": hashed(lookup="tables", transform="sign-alsh", rehash="rows"),
+    "dwta": hashed(family="dwta", lookup="tables", probes=1),
+    "minhash": hashed(family="minhash", code_bits=4, probes=1),
     "l2-alsh": hashed(transform="l2-alsh", center=False),
 }
 
@@ -80,6 +92,22 @@ def test_a_multi_label_network_with_a_hashed_output_layer_goes_on_exactly(tags, 
         return hashgrad.Network(24, layers, loss="logistic", optimizer="row-adagrad")
 
     check_resumption(make, tags, tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["longest", "fifo", "reservoir"])
+def test_bounded_buckets_go_on_exactly(tags, tmp_path, policy):
+    def make(threads=1):
+        how = {"pooled": True, "bits": 2, "tables": 8, "bucket": 2, "lookup": "tables"}
+        top = Dense(60, active=LSH(0.1, code="bits", rehash_every=50, policy=policy, **how))
+        settings = {"loss": "logistic", "optimizer": "adam", "batch_size": 10, "threads": threads}
+        return hashgrad.Network(24, [Dense(16), top], **settings)
+
+    wide = np.random.default_rng(5).random((400, 60)) < 0.05
+    check_resumption(make, (tags[0], wide.astype(np.int8)), tmp_path)
+    fit = {"epochs": EPOCHS}
+    one, two = (make(n).fit(tags[0], wide.astype(np.int8), **fit) for n in (1, 2))
+    assert same_bits(one, two)
+    assert one._core.tables()[1]["overflow"] > 0
 
 
 def test_early_stopping_goes_on_exactly(blobs, tmp_path):

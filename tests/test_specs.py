@@ -32,10 +32,15 @@ from hashgrad.selectors import SELECTORS
 from hashgrad.specification import core_schedule
 
 
-def pooled(**how):
+def pooled(active=None, **how):
     """A network whose outputs are pooled."""
-    layers = [Dense(4), Dense(9, active=LSH(pooled=True))]
+    layers = [Dense(4), Dense(9, active=active or LSH(pooled=True))]
     return Network(3, layers, **{"batch_size": 8, "loss": "logistic", **how})
+
+
+def inverse(**how):
+    """The same, of which some outputs are drawn and count the inverse of their chance."""
+    return pooled(**how, active=LSH(pooled=True, fill=9, correction="inverse"))
 
 
 SELECTING = [Random, Adaptive, WinnerTakeAll, LSH]
@@ -64,6 +69,8 @@ def test_a_fraction_outside_0_to_1_is_refused(selector, fraction):
         (lambda: LSH(pooled=True, lookup="exact"), "pooled=True needs lookup='scan' or 'tables'"),
         (lambda: LSH(pooled=True, rehash="incremental"), "pooled=True needs rehash='rows'"),
         (lambda: LSH(fill=9), "fill needs pooled=True, got fill=9"),
+        (lambda: LSH(pooled=True, correction="inverse"), "correction='inverse' needs fill above 0"),
+        (lambda: inverse(loss="softmax"), "correction 'inverse' needs loss 'logistic', got 'soft"),
         (lambda: LSH(fill=-1), "fill must be an integer in"),
         (lambda: Dense(9, active=LSH(pooled=True), layout="input"), "layout must be 'auto' or"),
         (

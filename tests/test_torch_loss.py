@@ -46,7 +46,7 @@ def test_a_pool_has_the_labels_hard_negatives_and_random_classes(wrong: int) -> 
         loss.weight *= 10
     loss.rehash()
     x, target = batch()
-    classes, place, own, drawn = pooled(loss, x, target)
+    classes, place, own, drawn, _ = pooled(loss, x, target)
     assert len(classes) == pooling.pool_size(N, CLASSES, wrong, 60)
     assert bool((classes.diff() > 0).all())
     assert torch.equal(classes[place], target)
@@ -66,7 +66,7 @@ def test_loss_and_gradients_are_those_of_the_softmax_over_the_pool(
     loss = made(correction=correction, bias=bias)
     x, target = batch()
     x.requires_grad_()
-    classes, place, own, drawn = pooled(loss, x, target)
+    classes, place, own, drawn, sampled = pooled(loss, x, target)
     output, mean = loss(x, target)
     z = F.linear(x.double(), loss.weight.double(), None if not bias else loss.bias.double())
     z = z[:, classes]
@@ -74,6 +74,10 @@ def test_loss_and_gradients_are_those_of_the_softmax_over_the_pool(
         share = loss.label_counts[classes] / loss.label_counts.sum()
         chance = 1 - (1 - share.double()) ** N
         shift = (chance + drawn * (1 - chance)).log()
+        brought = torch.isin(torch.arange(len(classes)), torch.cat([own.flatten(), place]))
+        torch.testing.assert_close(~sampled, brought & ~torch.isin(classes, target))
+        assert (~sampled).sum() > 1
+        shift[~sampled] -= drawn.double().log()
         free = torch.zeros(z.shape, dtype=torch.bool).scatter(1, own, True)
         free = free.scatter(1, place[:, None], True)
         z = torch.where(free, z, z - shift)
@@ -115,7 +119,7 @@ def test_in_evaluation_it_is_exact_as_pytorchs_adaptive_softmax_is() -> None:
 def test_it_passes_gradcheck() -> None:
     loss = made()
     x, target = batch(4)
-    classes, place, own, _ = pooled(loss, x, target)
+    classes, place, own, *_ = pooled(loss, x, target)
     weight = loss.weight.detach().requires_grad_()
     bias = loss.bias.detach().requires_grad_()
 
@@ -137,7 +141,7 @@ def test_the_operators_pass_opcheck(bias: bool) -> None:
     size = pooling.pool_size(N, CLASSES, 1, 60)
     plain = loss.weight.detach(), None if loss.bias is None else loss.bias.detach()
     opcheck(pooling.pool, (x, *plain, target, loss.step, loss._handle, 1, size))
-    classes, place, own, _ = pooled(loss, x, target)
+    classes, place, own, *_ = pooled(loss, x, target)
     x.requires_grad_()
     shift = torch.randn(len(classes))
     for half in (False, True):

@@ -197,3 +197,12 @@ Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
   }
   return cut;
 }
+
+uint32_t lowest(const float* x, uint32_t n) {
+  float least = x[0];
+#pragma omp simd reduction(min : least)
+  for (uint32_t k = 1; k < n; k++) least = x[k] < least ? x[k] : least;
+  uint32_t at = 0;
+  while (at + 1 < n && x[at] != least) at++;
+  return at;
+}

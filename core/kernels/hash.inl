@@ -20,50 +20,85 @@ void project(const float* p, size_t width, const uint32_t* index, const float* v
   for (; at < width; at += 16) project_strip<1>(p + at, width, index, value, n, out + at);
 }
 
-template <int kWords>  // the number of words known to the compiler: rows become straight-line code
-inline void hamming_fixed(const uint64_t* __restrict signatures, uint32_t n, const uint64_t* __restrict query,
-                          uint16_t* __restrict distance) {
-  for (uint32_t r = 0; r < n; r++) {
+template <int kWords>  // the number of words known to the compiler: rows become straight-line code; 0: it is not
+inline void hamming_fixed(const uint64_t* __restrict signatures, size_t words, const uint32_t* __restrict rows,
+                          uint32_t n, const uint64_t* __restrict query, uint16_t* __restrict distance) {
+  constexpr uint32_t kSoon = 16;  // rows ahead, which lie scattered
+  const size_t m = kWords ? kWords : words;
+  const auto at = [&](size_t i) {
     uint64_t d = 0;
-    for (int k = 0; k < kWords; k++)
-      d += static_cast<uint64_t>(__builtin_popcountll(signatures[size_t{r} * kWords + k] ^ query[k]));
-    distance[r] = static_cast<uint16_t>(d);
+    for (size_t k = 0; k < m; k++) d += static_cast<uint64_t>(__builtin_popcountll(signatures[i * m + k] ^ query[k]));
+    return static_cast<uint16_t>(d);
+  };
+  for (uint32_t r = 0; !rows && r < n; r++) distance[r] = at(r);
+  for (uint32_t r = 0; rows && r < n; r++) {
+    __builtin_prefetch(signatures + size_t{rows[r + kSoon < n ? r + kSoon : n - 1]} * m);
+    distance[r] = at(rows[r]);
   }
 }
 
-void hamming(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance) {
+void hamming(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+             uint16_t* distance) {
   switch (words) {
     case 1:
-      return hamming_fixed<1>(signatures, n, query, distance);
+      return hamming_fixed<1>(signatures, words, rows, n, query, distance);
     case 2:
-      return hamming_fixed<2>(signatures, n, query, distance);
+      return hamming_fixed<2>(signatures, words, rows, n, query, distance);
     case 4:
-      return hamming_fixed<4>(signatures, n, query, distance);
+      return hamming_fixed<4>(signatures, words, rows, n, query, distance);
     case 5:
-      return hamming_fixed<5>(signatures, n, query, distance);
+      return hamming_fixed<5>(signatures, words, rows, n, query, distance);
     case 8:
-      return hamming_fixed<8>(signatures, n, query, distance);
+      return hamming_fixed<8>(signatures, words, rows, n, query, distance);
+    default:
+      return hamming_fixed<0>(signatures, words, rows, n, query, distance);
   }
+}
+
+// Each code's differing bits gather in its lowest.
+template <int kBits>
+void differing_codes(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+                     uint16_t* distance) {
+  constexpr uint64_t kLowest = kBits == 8   ? 0x0101010101010101ull
+                               : kBits == 4 ? 0x1111111111111111ull
+                                            : 0x5555555555555555ull;
   for (uint32_t r = 0; r < n; r++) {
-    const uint64_t* row = signatures + r * words;
+    const uint64_t* row = signatures + size_t{rows ? rows[r] : r} * words;
     uint64_t d = 0;
-    for (size_t k = 0; k < words; k++) d += static_cast<uint64_t>(__builtin_popcountll(row[k] ^ query[k]));
+    for (size_t k = 0; k < words; k++) {
+      uint64_t x = row[k] ^ query[k];
+      for (int shift = 1; shift < kBits; shift *= 2) x |= x >> shift;
+      d += static_cast<uint64_t>(__builtin_popcountll(x & kLowest));
+    }
     distance[r] = static_cast<uint16_t>(d);
   }
 }
 
-void similarity(const uint16_t* distance, const float* norm, const float* tail, const float* cosine, uint32_t n,
-                float* score) {
-  if (norm && tail) {
-#pragma omp simd
-    for (uint32_t r = 0; r < n; r++) score[r] = norm[r] * cosine[distance[r]] + tail[r];
-  } else if (norm) {
-#pragma omp simd
-    for (uint32_t r = 0; r < n; r++) score[r] = norm[r] * cosine[distance[r]];
-  } else {
-#pragma omp simd
-    for (uint32_t r = 0; r < n; r++) score[r] = cosine[distance[r]];
+void differing(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+               int code_bits, uint16_t* distance) {
+  switch (code_bits) {
+    case 2:
+      return differing_codes<2>(signatures, words, rows, n, query, distance);
+    case 4:
+      return differing_codes<4>(signatures, words, rows, n, query, distance);
+    case 8:
+      return differing_codes<8>(signatures, words, rows, n, query, distance);
   }
+  hamming(signatures, words, rows, n, query, distance);
+}
+
+void similarity(const uint16_t* distance, const float* norm, const float* tail, const uint32_t* rows,
+                const float* cosine, uint32_t n, float* score) {
+  const auto each = [&](const auto& of) {
+#pragma omp simd
+    for (uint32_t r = 0; r < n; r++) score[r] = of(r, rows ? rows[r] : r);
+  };
+  if (norm && tail)
+    each([&](uint32_t r, uint32_t i) { return norm[i] * cosine[distance[r]] + tail[i]; });
+  else if (norm)
+    each([&](uint32_t r, uint32_t i) { return norm[i] * cosine[distance[r]]; });
+  else
+    each([&](uint32_t r, uint32_t) { return cosine[distance[r]]; });
 }
 
 void signs(const float* x, size_t bits, uint64_t* words) {

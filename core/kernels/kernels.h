@@ -117,15 +117,22 @@ struct Kernels {
   // room for n + 16.
   Cut (*largest)(const float* z, uint32_t n, uint32_t k, uint32_t* position);
 
+  // Where the first of the smallest of x[0..n) is; n >= 1.
+  uint32_t (*lowest)(const float* x, uint32_t n);
+
   // out[0..width) = sum_e value[e] * p[index[e] * width ..]; width a multiple of 16; index null: 0 .. n-1.
   void (*project)(const float* p, size_t width, const uint32_t* index, const float* value, uint32_t n, float* out);
   // words[j / 64] bit j % 64 = (x[j] >= 0), bits a multiple of 64
   void (*signs)(const float* x, size_t bits, uint64_t* words);
-  // distance[r] = popcount(signature[r] XOR query); signatures are n rows of `words` 64-bit words.
-  void (*hamming)(const uint64_t* signatures, size_t words, uint32_t n, const uint64_t* query, uint16_t* distance);
-  // score[r] = norm[r] * cosine[distance[r]] + tail[r]; norm null: all 1; tail null: all 0
-  void (*similarity)(const uint16_t* distance, const float* norm, const float* tail, const float* cosine, uint32_t n,
-                     float* score);
+  // distance[r] = popcount(signature rows[r] XOR query), signatures of `words` 64-bit words; rows null: 0 .. n-1.
+  void (*hamming)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+                  uint16_t* distance);
+  // The same, of how many codes of `code_bits` bits (1, 2, 4 or 8) they differ.
+  void (*differing)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
+                    int code_bits, uint16_t* distance);
+  // score[r] = norm[rows[r]] * cosine[distance[r]] + tail[rows[r]]; norm null: all 1; tail null: all 0; rows likewise.
+  void (*similarity)(const uint16_t* distance, const float* norm, const float* tail, const uint32_t* rows,
+                     const float* cosine, uint32_t n, float* score);
   // out = x * scale, held within -most .. most, to the nearest integer, plus `middle`: sixteen bytes, then sixteen more
   // `step` bytes on, and so forth; width a multiple of 16.
   void (*quantize)(const float* x, uint32_t width, float scale, float most, int32_t middle, uint8_t* out, size_t step);

@@ -33,10 +33,15 @@ HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, u
       terms_(transform_terms(spec.transform)),
       seed_(seed),
       layer_(layer),
-      mean_(n_columns),
+      mean_(spec.densified() ? 0 : n_columns),
       extra_(static_cast<size_t>(terms_) * width_),
       extra_query_(width_),
       offset_(width_) {
+  if (spec.densified()) {
+    densified_.emplace(n_columns - 1, spec, seed, layer);
+    for (uint32_t d = 0; d <= densified_->n_codes(); d++) cosine_.push_back(-static_cast<float>(d));
+    return;
+  }
   if (spec.projection == Projection::kSubspace) {
     rank_ = std::min<uint32_t>(static_cast<uint32_t>(spec.rank), n_columns);
     n_coordinates_ = static_cast<uint32_t>(round_up(rank_, kBlock));
@@ -104,6 +109,7 @@ void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t
 }
 
 uint64_t HashFamily::fit(std::span<const Row> sample, uint64_t generation) {
+  if (densified()) return 0;
   uint64_t cost = 0;
   mean_.fill(0.f);
   if (spec_.center && !sample.empty()) {
@@ -149,6 +155,7 @@ uint64_t HashFamily::rebalance(const Array<float>& coordinate, uint32_t n) {
 }
 
 void HashFamily::derive() {
+  if (densified()) return;
   drawn_ = true;
   const size_t n = mean_projection_.size();
   mean_projection_.fill(0.f);
@@ -161,6 +168,10 @@ void HashFamily::mix(const float* coordinate, float* out) const {
 }
 
 void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
+  if (densified()) {
+    q.word.resize(words());
+    return densified_->hash_input(x, q.bins, q.word.data());
+  }
   q.value.resize(width_);
   q.direction.resize(width_);
   q.word.resize(words());
@@ -211,6 +222,7 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
 }
 
 uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
+  if (densified()) return 0;
   const uint64_t n = n_coordinates_;
   const bool euclidean = spec_.transform == Transform::kL2Alsh;
   const uint64_t projected =

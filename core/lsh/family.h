@@ -8,6 +8,7 @@
 //   sign families:   1 if p.v >= 0                          (SimHash, Charikar 2002)
 //   Euclidean:       parity of floor((p.v + offset) / r)    (p-stable, Datar et al. 2004, kept to one bit)
 //   bytes:           p.v / r to the nearest integer, eight bits of it, for orthogonal p that span a subspace
+// or, in densified families (densified.h), bits are codes from comparisons, without any projection.
 // Projections are stored input-major, projection[column * width + bit]: hashing a sparse input is a
 // few contiguous AXPYs. Subspace projections go in two steps: to coordinates in the principal
 // subspace of the inputs (U, few columns), from there to bits (G). In between each coordinate is
@@ -17,9 +18,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "lsh/densified.h"
 #include "lsh/transform.h"
 #include "memory.h"
 #include "row.h"
@@ -38,6 +41,7 @@ struct Query {
   float mean_dot = 0.f;           // x . mean
   float norm2 = 0.f;              // |[x; 1]|^2
   std::vector<float> cosine;      // tails apart only: the family's, times |x - mean|, as far as projections tell it
+  Bins bins;                      // densified only
 };
 
 class HashFamily {
@@ -61,9 +65,16 @@ class HashFamily {
   // there is one, and sketch (width).
   void finish_neuron(const float* w, float tail, float* coordinate, float* sketch, float& norm2) const;
   uint64_t sketch_cost() const {
+    if (densified()) return spec_.pooled ? n_columns_ - 1 : 0;  // a length; codes are comparisons
     const uint64_t n = n_coordinates_ ? n_coordinates_ : width_;
     return n_columns_ * (n + 2) + uint64_t{n_coordinates_} * (width_ + 1);
   }
+
+  // Densified only: bits of a neuron. `scale` is what the last rebuild found, set_size's.
+  void hash_neuron(const float* w, float scale, Bins& bins, uint64_t* word) const {
+    densified_->hash_neuron(w, static_cast<uint32_t>(scale), bins, word);
+  }
+  float set_size(std::span<const Row> sample) const { return static_cast<float>(densified_->set_size(sample)); }
 
   // Subspace only: balances for neurons with these coordinates (n x n_coordinates), and their centre where there is to
   // be one: then by their spread around it. Returns the multiplications it took.
@@ -81,7 +92,9 @@ class HashFamily {
   void derive();                               // what follows from projection and mean, after they were loaded
 
   bool bytes() const { return spec_.code == Code::kBytes; }
-  bool tails_apart() const { return spec_.pooled && !bytes() && spec_.transform == Transform::kNone; }
+  bool densified() const { return densified_.has_value(); }
+  bool tells_angles() const { return spec_.transform == Transform::kNone && !densified(); }  // lengths then count, too
+  bool tails_apart() const { return spec_.pooled && !bytes() && tells_angles(); }
   uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant; or bytes
   uint32_t words() const { return width_ / 64; }
   uint32_t n_coordinates() const { return n_coordinates_; }  // 0 unless subspace
@@ -90,7 +103,7 @@ class HashFamily {
   const Array<float>& mean_projection() const { return mean_projection_; }
   const Array<float>& extra_query() const { return extra_query_; }
   const Array<float>& offset() const { return offset_; }
-  size_t memory() const { return projection_.bytes() + mixing_.bytes(); }
+  size_t memory() const { return densified_ ? densified_->memory() : projection_.bytes() + mixing_.bytes(); }
   const LshSpec& spec() const { return spec_; }
   Array<float>& projection() { return projection_; }
   Array<float>& mixing() { return mixing_; }
@@ -100,7 +113,7 @@ class HashFamily {
   Array<float>& centre() { return centre_; }
   Array<float>& mean() { return mean_; }
   // Of two signatures, per number of bits that differ: cos(angle) or, where a transform has made angles tell all, what
-  // falls as the angle grows.
+  // falls as the angle grows; of densified ones, what falls with the number of codes that differ.
   const std::vector<float>& cosine() const { return cosine_; }
 
  private:
@@ -111,6 +124,7 @@ class HashFamily {
   void mix(const float* coordinate, float* out) const;
 
   LshSpec spec_;
+  std::optional<Densified> densified_;
   uint32_t n_columns_, n_bits_, width_;
   uint32_t rank_ = 0,
            n_coordinates_ = 0;  // of the subspace, the bias counted in; padded to whole blocks

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "lsh/probing.h"
 #include "random.h"
@@ -12,10 +13,11 @@ namespace hashgrad {
 namespace {
 
 constexpr uint32_t kStalenessSample = 64;
-constexpr uint32_t kAhead = 16;    // candidates, of memory that is asked for
 constexpr uint32_t kStrip = 2048;  // neurons, of a scan of signatures
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
+
+float length(float norm2) { return std::isfinite(norm2) ? std::sqrt(norm2) : 0.f; }
 
 }  // namespace
 
@@ -24,7 +26,7 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     : family_(n_columns, spec, seed, layer),
       n_neurons_(n_neurons),
       incremental_(incremental),
-      sketches_(!spec.pooled),
+      sketches_(!spec.pooled && !spec.densified()),
       scale_(1),
       dirty_(n_neurons) {
   if (sketches_) sketch_ = Array<float>(size_t{n_neurons} * family_.width());
@@ -41,14 +43,13 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
     norm2_ = Array<float>(n_neurons);
   }
-  if (family_.spec().lookup == Lookup::kTables)
-    tables_.emplace(n_neurons, spec.bits, spec.tables, spec.pooled ? spec.bucket : 0);
+  if (family_.spec().lookup == Lookup::kTables) tables_.emplace(n_neurons, spec, seed, layer);
 }
 
 void LshIndex::encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch) {
   if (family_.bytes()) return quantize(sketch, code(i), kCodeStep);
   scratch.encode.resize(family_.width());
-  norm_[i] = std::isfinite(norm2) ? std::sqrt(norm2) : 0.f;
+  norm_[i] = length(norm2);
   family_.encode_neuron(sketch, norm2, scale_[0], scratch.encode.data(), signature(i));
 }
 
@@ -60,6 +61,11 @@ void LshIndex::quantize(const float* sketch, uint8_t* code, size_t step) const {
 // From its weights alone.
 void LshIndex::hash(uint32_t i, const Weights& w, LookupScratch& s) {
   const size_t width = family_.width(), n = family_.n_coordinates();
+  if (family_.densified()) {
+    family_.hash_neuron(w.row(i), scale_[0], s.bins, signature(i));
+    if (family_.spec().pooled) norm_[i] = length(active().dot(w.row(i), w.row(i), w.n_columns - 1));
+    return;
+  }
   s.sketch.resize(width), s.coordinate.resize(n);
   float* sketch = sketches_ ? &sketch_[i * width] : s.sketch.data();
   float* coordinate = coordinate_.empty() ? s.coordinate.data() : &coordinate_[i * n];
@@ -98,7 +104,7 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
   });
   const Array<float>& size = family_.bytes() ? largest : norm2;
   const float most = scaled ? *std::max_element(size.begin(), size.end()) : 1.f;
-  scale_[0] = family_.bytes() ? most : std::sqrt(most);
+  scale_[0] = family_.densified() ? family_.set_size(sample) : family_.bytes() ? most : std::sqrt(most);
   team.each(n_neurons_, 16,
             [&](int member, size_t i) { hash(static_cast<uint32_t>(i), w, scratch[static_cast<size_t>(member)]); });
   refill_tables(team);
@@ -192,10 +198,22 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   std::vector<float> coordinate(family_.n_coordinates()), sketch(width), scratch(width);
   std::vector<uint64_t> word(family_.words());
   std::vector<uint8_t> anew(width);
+  Bins bins;
   uint64_t changed = 0;
+  const auto different = [&](const uint64_t* hashed, uint32_t i) {
+    uint64_t n_bits = 0;
+    for (uint32_t k = 0; k < family_.words(); k++)
+      n_bits += static_cast<uint64_t>(std::popcount(hashed[k] ^ signature_[size_t{i} * family_.words() + k]));
+    return n_bits;
+  };
   for (uint32_t s = 0; s < n; s++) {
     const auto i = static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n);
     float tail, norm2;
+    if (family_.densified()) {
+      family_.hash_neuron(w.row(i), scale_[0], bins, word.data());
+      changed += different(word.data(), i);
+      continue;
+    }
     family_.project_neuron(w.row(i), w.bias(i), coordinate.data(), sketch.data(), tail);
     family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
     if (family_.bytes()) {
@@ -205,10 +223,9 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
       continue;
     }
     family_.encode_neuron(sketch.data(), norm2, scale_[0], scratch.data(), word.data());
-    for (uint32_t k = 0; k < family_.words(); k++)
-      changed += static_cast<uint64_t>(std::popcount(word[k] ^ signature_[size_t{i} * family_.words() + k]));
+    changed += different(word.data(), i);
   }
-  cost += n * (family_.sketch_cost() + family_.encode_cost());
+  if (!family_.densified()) cost += n * (family_.sketch_cost() + family_.encode_cost());
   const double each = family_.bytes() ? width : double{1} * family_.spec().bits * family_.spec().tables;
   return static_cast<double>(changed) / (n * each);
 }
@@ -223,20 +240,21 @@ void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> qu
                          s.query.data(), static_cast<uint32_t>(queries.size()), score);
   }
   for (size_t q = 0; q < queries.size(); q++)
-    for (uint32_t at = from; at < to; at += kStrip) {  // whose distances stay in the first-level cache
-      const float* tail = tail_.empty() ? nullptr : &tail_[at];
-      score_signatures(&signature_[size_t{at} * family_.words()], &norm_[at], tail, std::min(kStrip, to - at),
-                       *queries[q], s, score[q] + at);
-    }
+    for (uint32_t at = from; at < to; at += kStrip)  // whose distances stay in the first-level cache
+      score_signatures(at, nullptr, std::min(kStrip, to - at), *queries[q], s, score[q] + at);
 }
 
-void LshIndex::score_signatures(const uint64_t* signature, const float* norm, const float* tail, uint32_t n,
-                                const Query& q, LookupScratch& s, float* score) const {
+void LshIndex::score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& s,
+                                float* score) const {
   s.distance.resize(n);
-  active().hamming(signature, family_.words(), n, q.word.data(), s.distance.data());
+  const uint64_t* signature = &signature_[size_t{first} * family_.words()];
+  if (family_.densified())
+    active().differing(signature, family_.words(), ids, n, q.word.data(), family_.spec().code_bits, s.distance.data());
+  else
+    active().hamming(signature, family_.words(), ids, n, q.word.data(), s.distance.data());
   const bool apart = family_.tails_apart();
-  active().similarity(s.distance.data(), family_.spec().transform == Transform::kNone ? norm : nullptr,
-                      apart ? tail : nullptr, (apart ? q.cosine : family_.cosine()).data(), n, score);
+  active().similarity(s.distance.data(), family_.tells_angles() ? &norm_[first] : nullptr,
+                      apart ? &tail_[first] : nullptr, ids, (apart ? q.cosine : family_.cosine()).data(), n, score);
 }
 
 namespace {
@@ -252,42 +270,32 @@ void LshIndex::nearest(const Query& q, const float* score, uint32_t wanted, Look
 
 void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
   const LshSpec& spec = family_.spec();
-  collect(q, s);
+  const uint32_t n = collect(q, s);
+  const std::span found(s.found.data(), n);
   // Where threads move neurons at once, slots are in no order that a resumed run would find again.
-  const bool ties = spec.ranking == Ranking::kCollisions || spec.transform != Transform::kNone;
-  if (!spec.pooled || ties) std::sort(s.found.begin(), s.found.end());
-  const auto n = static_cast<uint32_t>(s.found.size());
+  const bool ties = spec.ranking == Ranking::kCollisions || !family_.tells_angles();
+  if (!spec.pooled || ties) std::sort(found.begin(), found.end());
   s.score.resize(n + kBlock);
-  if (spec.ranking == Ranking::kCollisions) {
-    for (uint32_t k = 0; k < n; k++) s.score[k] = s.collisions[s.found[k]];
-  } else {
-    const uint32_t words = family_.words();
-    const bool tails = family_.tails_apart();
-    s.norm.resize(n);
-    s.tail.resize(n);
-    s.word.resize(size_t{n} * words);
-    for (uint32_t k = 0; k < n; k++) {  // they lie scattered
-      const uint32_t i = s.found[k], soon = s.found[std::min(k + kAhead, n - 1)];
-      __builtin_prefetch(&signature_[size_t{soon} * words]);
-      __builtin_prefetch(&norm_[soon]);
-      if (tails) __builtin_prefetch(&tail_[soon]), s.tail[k] = tail_[i];
-      std::copy_n(&signature_[size_t{i} * words], words, &s.word[size_t{k} * words]);
-      s.norm[k] = norm_[i];
-    }
-    score_signatures(s.word.data(), s.norm.data(), s.tail.data(), n, q, s, s.score.data());
-  }
-  for (const uint32_t i : s.found) s.collisions[i] = 0;
+  if (spec.ranking == Ranking::kCollisions)
+    for (uint32_t k = 0; k < n; k++) s.score[k] = std::exchange(s.collisions[found[k]], uint16_t{0});
+  else
+    score_signatures(0, found.data(), n, q, s, s.score.data());
+  for (const uint32_t i : found) s.met[i / 64] = 0;
   choose_largest(s.score.data(), n, wanted, salt_of(q), s.choose, out);
-  for (uint32_t& at : out) at = s.found[at];
+  for (uint32_t& at : out) at = found[at];
   if (spec.pooled) std::sort(out.begin(), out.end());
 }
 
-// Fills scratch.found with the neurons of all probed buckets, scratch.collisions with how often
-// each was met.
-void LshIndex::collect(const Query& q, LookupScratch& s) const {
+// Fills scratch.found with the neurons of all probed buckets, each once, scratch.collisions (if they rank) with how
+// often each was met. Returns how many they are.
+uint32_t LshIndex::collect(const Query& q, LookupScratch& s) const {
   const LshSpec& spec = family_.spec();
-  s.collisions.resize(n_neurons_);
-  s.found.clear();
+  const bool counts = spec.ranking == Ranking::kCollisions;
+  if (counts) s.collisions.resize(n_neurons_);
+  s.met.resize(n_neurons_ / 64 + 1);
+  const size_t most = static_cast<size_t>(spec.tables) * static_cast<size_t>(spec.probes) * tables_->capacity();
+  s.found.resize(std::min<size_t>(most, n_neurons_) + 1);
+  uint32_t n = 0;
   uint32_t mask[kMaxProbes];
   float distance[16];
   for (int t = 0; t < spec.tables; t++) {
@@ -304,10 +312,14 @@ void LshIndex::collect(const Query& q, LookupScratch& s) const {
       for (uint32_t k = 0; k < tables_->capacity(); k++) {
         const uint32_t i = __atomic_load_n(slot + k, __ATOMIC_RELAXED);  // another thread may be moving neurons
         if (i == Tables::kEmpty) continue;
-        if (s.collisions[i]++ == 0) s.found.push_back(i);
+        if (counts) s.collisions[i]++;
+        s.found[n] = i;
+        n += !(s.met[i / 64] >> i % 64 & 1);
+        s.met[i / 64] |= uint64_t{1} << i % 64;
       }
     }
   }
+  return n;
 }
 
 size_t LshIndex::memory() const {

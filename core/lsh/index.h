@@ -33,12 +33,12 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
-  std::vector<uint64_t> word;     // the signatures of those found
-  std::vector<float> score;       // per candidate
-  std::vector<float> norm, tail;  // per candidate
-  std::vector<float> encode;      // width
-  std::vector<float> sketch;      // width
+  std::vector<uint64_t> met;  // a bit per neuron, likewise
+  std::vector<float> score;   // per candidate
+  std::vector<float> encode;  // width
+  std::vector<float> sketch;  // width
   std::vector<float> coordinate;
+  Bins bins;
   std::vector<const int8_t*> query;
   ChooseScratch choose;
 };
@@ -89,6 +89,7 @@ class LshIndex {
   uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
     if (family_.bytes()) return uint64_t{n_neurons_} * family_.width();
+    if (family_.densified()) return 0;
     const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
     const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
     return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
@@ -124,22 +125,24 @@ class LshIndex {
     encode(i, &sketch_[size_t{i} * family_.width()], norm2_.empty() ? 0.f : norm2_[i], scratch);
   }
   void encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch);
-  void collect(const Query& q, LookupScratch& scratch) const;
-  // What their signatures tell of n neurons' products with a query; norms and tails lie beside the signatures. The
-  // angle alone where a transform has made it order inner products; without one w.x + b is |v| |u| cos(angle).
-  void score_signatures(const uint64_t* signature, const float* norm, const float* tail, uint32_t n, const Query& q,
-                        LookupScratch& scratch, float* score) const;
+  uint32_t collect(const Query& q, LookupScratch& scratch) const;
+  // What their signatures tell of the products of n neurons, these ids or from the first on, with a query. The angle
+  // alone where a transform has made it order inner products; without one w.x + b is |v| |u| cos(angle).
+  void score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& scratch,
+                        float* score) const;
 
   HashFamily family_;
   uint32_t n_neurons_;
   bool incremental_;
-  bool sketches_;            // whether the next four are kept; a pooled layer, which may be vast, needs the codes alone
+  bool sketches_;  // whether the next four are kept; a pooled layer, which may be vast, needs the codes alone, and so
+                   // do densified families
   Array<float> sketch_;      // n_neurons x width: P v
   Array<float> coordinate_;  // bits: n_neurons x n_coordinates: v in the subspace, if there is one
   Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
   Array<float> tail_;        // bits: b + w.mean, the last coordinate of v, or what is added where tails are apart
   Array<float> norm_;        // bits: |v|
-  Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch
+  Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch; of
+                        // densified families, how many weights are a neuron's set
   Array<uint64_t> signature_;  // bits: n_neurons x words
   Array<uint8_t> code_;        // bytes: as Kernels::scan wants them
   Array<uint8_t> dirty_;       // a byte each: many threads may write

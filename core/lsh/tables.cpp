@@ -4,24 +4,31 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "kernels/kernels.h"
 #include "portable.h"
+#include "random.h"
 
 namespace hashgrad {
 
 namespace {
 
+constexpr float kNone = -1.f;  // shorter than any neuron
 constexpr uint32_t kMoving = Tables::kEmpty - 1;
 constexpr size_t kAmpleSlots = size_t{1} << 26;  // 256 MiB: up to here, buckets are as large as the fullest needs
 
 }  // namespace
 
-Tables::Tables(uint32_t n_neurons, int bits, int tables, uint32_t bound)
+Tables::Tables(uint32_t n_neurons, const LshSpec& spec, uint64_t seed, uint64_t layer)
     : n_neurons_(n_neurons),
-      bits_(bits),
-      tables_(tables),
-      bound_(bound),
-      place_(size_t{n_neurons} * static_cast<size_t>(tables)) {
+      bits_(spec.bits),
+      tables_(spec.tables),
+      bound_(spec.pooled ? spec.bucket : 0),
+      policy_(spec.policy),
+      seed_(seed),
+      layer_(layer),
+      place_(size_t{n_neurons} * static_cast<size_t>(spec.tables)) {
   place_.fill(kEmpty);
+  if (counts_arrivals()) arrivals_ = Array<uint32_t>(static_cast<size_t>(tables_) << bits_);
 }
 
 uint32_t Tables::key(int table, const uint64_t* signature) const {
@@ -50,14 +57,22 @@ void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm
   capacity_ = static_cast<uint32_t>(bound_ ? std::min<size_t>(bound_, ample) : ample);
   if (n_buckets * capacity_ >= kMoving) throw std::length_error("a hash table of more than 2^32 slots");
   const size_t n_slots = n_tables * n_buckets * capacity_;
-  if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots), length_ = Array<float>(bound_ ? n_slots : 0);
+  const bool by_length = bound_ && !counts_arrivals();
+  if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots), length_ = Array<float>(by_length ? n_slots : 0);
   std::vector<uint32_t> order(n_neurons_);
   std::iota(order.begin(), order.end(), 0u);
-  if (most > capacity_ && bound_)
+  if (most > capacity_ && by_length)
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return norm[a] > norm[b]; });
   team.each(n_tables, 1, [&](int, size_t t) {
     const size_t first = first_slot(static_cast<int>(t));
     std::fill_n(&slots_[first], n_buckets * capacity_, kEmpty);
+    if (counts_arrivals()) {
+      std::fill_n(&arrivals_[t * n_buckets], n_buckets, 0u);
+      std::fill_n(&place_[t * n_neurons_], n_neurons_, kEmpty);
+      for (const uint32_t i : order) arrive(static_cast<int>(t), i, key_of(t, i));
+      return;
+    }
+    if (bound_) std::fill_n(&length_[first], n_buckets * capacity_, kNone);
     load[t].assign(n_buckets, 0);
     for (const uint32_t i : order) {
       const uint32_t bucket = key_of(t, i), at = bucket * capacity_ + load[t][bucket];
@@ -69,26 +84,38 @@ void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm
   });
 }
 
-void Tables::insert(int table, uint32_t neuron, uint32_t key, float norm) {
-  const uint32_t first = key * capacity_;
-  uint32_t* slots = &slots_[first_slot(table)];
-  float* length = bound_ ? &length_[first_slot(table)] : nullptr;
+void Tables::arrive(int table, uint32_t neuron, uint32_t key) {
+  const size_t bucket = static_cast<size_t>(table) << bits_ | key;
+  const uint32_t count = arrivals_[bucket]++;
+  uint32_t k = count % capacity_;
+  if (policy_ == Policy::kReservoir && count >= capacity_)
+    k = Random(seed_, Purpose::kBucket, mix(layer_) ^ bucket, count).below(count + 1);
   uint32_t found = kEmpty;
-  for (uint32_t at = first; at < first + capacity_ && found == kEmpty; at++)
-    if (slots[at] == kEmpty && AtomicRef(slots[at]).replace(kEmpty, neuron)) found = at;
-  if (found == kEmpty && bound_) {
-    const uint32_t at = first + shortest(length + first);
-    if (length[at] < norm) place(table, slots[at]) = kEmpty, slots[at] = neuron, found = at;
+  if (k < capacity_) {
+    found = key * capacity_ + k;
+    uint32_t& slot = slots_[first_slot(table) + found];
+    if (slot != kEmpty) place(table, slot) = kEmpty;
+    slot = neuron;
   }
-  if (found != kEmpty && bound_) length[found] = norm;
-  AtomicRef(place(table, neuron)).store(found);
+  place(table, neuron) = found;
 }
 
-uint32_t Tables::shortest(const float* length) const {
-  uint32_t least = 0;
-  for (uint32_t k = 1; k < capacity_; k++)
-    if (length[k] < length[least]) least = k;
-  return least;
+void Tables::insert(int table, uint32_t neuron, uint32_t key, float norm) {
+  if (counts_arrivals()) return arrive(table, neuron, key);
+  const uint32_t first = key * capacity_;
+  uint32_t* slots = &slots_[first_slot(table)];
+  uint32_t found = kEmpty;
+  if (bound_) {
+    float* length = &length_[first_slot(table)];
+    const uint32_t at = first + active().lowest(length + first, capacity_);
+    if (length[at] < norm) {
+      if (slots[at] != kEmpty) place(table, slots[at]) = kEmpty;
+      slots[at] = neuron, length[at] = norm, found = at;
+    }
+  }
+  for (uint32_t at = first; !bound_ && at < first + capacity_ && found == kEmpty; at++)
+    if (slots[at] == kEmpty && AtomicRef(slots[at]).replace(kEmpty, neuron)) found = at;
+  AtomicRef(place(table, neuron)).store(found);
 }
 
 void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float norm) {
@@ -98,12 +125,13 @@ void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float n
   const uint32_t seen = AtomicRef(place).load_relaxed();
   if (seen == kMoving) return;
   if (seen != kEmpty && seen / capacity_ == to) {
-    if (bound_) length_[first_slot(table) + seen] = norm;
+    if (bound_ && !counts_arrivals()) length_[first_slot(table) + seen] = norm;
     return;
   }
   const uint32_t from = AtomicRef(place).exchange(kMoving);
   if (from == kMoving) return;
   if (from != kEmpty) AtomicRef(slots_[first_slot(table) + from]).store(kEmpty);
+  if (from != kEmpty && bound_ && !counts_arrivals()) length_[first_slot(table) + from] = kNone;
   insert(table, neuron, to, norm);
 }
 

@@ -41,6 +41,18 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "bits": Parameter(8, Interval(1, 16, integer=True), "Bits in the key of one hash table (K)."),
     "tables": Parameter(40, Interval(1, 256, integer=True), "Number of hash tables (L)."),
+    "family": Parameter(
+        "simhash",
+        Choice(("simhash", "dwta", "minhash")),
+        "Hash functions: signs of random projections, winners of bins of inputs (densified "
+        "winner-take-all), or min-hashes of the inputs that are not zero.",
+    ),
+    "code_bits": Parameter(
+        None,
+        Interval(1, 8, integer=True, optional=True),
+        "Bits of a winner or of a min-hash: 1, 2, 4 or 8, of which `bits` is a multiple; None = 2, "
+        "or 1 where `bits` is odd.",
+    ),
     "projection": Parameter(
         "subspace",
         Choice(("subspace", "gaussian", "sparse")),
@@ -94,7 +106,13 @@ PARAMETERS: dict[str, Parameter] = {
     "bucket": Parameter(
         64,
         Interval(1, 65536, integer=True),
-        "Outputs in a bucket of a pooled layer's tables, at most: the longest.",
+        "Outputs in a bucket of a pooled layer's tables, at most.",
+    ),
+    "policy": Parameter(
+        "longest",
+        Choice(("longest", "fifo", "reservoir")),
+        "Which outputs such a bucket keeps: the longest, the last to come, or each with the same "
+        "chance.",
     ),
     "fill": Parameter(
         0,
@@ -103,8 +121,8 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "correction": Parameter(
         "none",
-        Choice(("none", "log-q")),
-        "How a softmax over such a union makes up for the outputs that are not in it.",
+        Choice(("none", "log-q", "inverse")),
+        "How the loss makes up for outputs that are not in the union: of a softmax, of logistic.",
     ),
     # Layers
     "n": Parameter(None, _COUNT, "Neurons of a layer."),

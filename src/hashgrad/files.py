@@ -2,7 +2,8 @@
 
 The header's `__metadata__.hashgrad` holds, as JSON text, the format's version, the network's
 specification, the state of training and the history; no clock and no machine, so that the same
-training gives the same bytes. There is no pickle in a file, and loading it runs no code.
+training gives the same bytes. It also holds the tensors' checksums, which `load` compares. There is
+no pickle in a file, and loading it runs no code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from safetensors.numpy import save_file
 
-from . import outputs, specification, state
+from . import checksums, outputs, specification, state
 from .atomic import replacing, system_error
 from .checks import shown, wrong_type
 from .defaults import check, check_keys
@@ -40,6 +41,7 @@ _KEYS = [
     "format", "version", "specification", "arrangement", "training", "core", "counts", "history",
     "extra", "retired",
 ]  # fmt: skip
+_CHECKSUMS = "checksums"  # the key that files of earlier versions lack
 _DTYPES = {
     "F32": "float32",
     "U8": "uint8",
@@ -68,6 +70,7 @@ class Header:
     state: state.State
     history: list[dict[str, Any]]
     retired: Labels
+    checksums: dict[str, int]  # by tensor; empty where the file states none
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -101,8 +104,6 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
         "extra": network.extra,
         "retired": network.retired,
     }
-    text = json.dumps(metadata, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    _check_length(text)
     tensors: dict[str, NDArray[Any]] = dict(core.tensors())
     if network.known is not None and network._state.resting is not None:
         tensors[_RESTING] = network._state.resting
@@ -110,7 +111,11 @@ def parts(network: Network) -> tuple[str, dict[str, NDArray[Any]]]:
     for name, tensor in tensors.items():
         check_values(name, tensor)
     # The core pads its rows; the library writes memory as it lies.
-    return text, {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    tensors = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    metadata[_CHECKSUMS] = checksums.of(tensors)
+    text = json.dumps(metadata, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    _check_length(text)
+    return text, tensors
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Network:
@@ -125,7 +130,8 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Network
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not a whole model file of a format this version reads.
+        ValueError: it is not a whole model file of a format this version reads, or a tensor has
+            not the checksum that the file states.
 
     Example:
         >>> import pathlib, tempfile, hashgrad
@@ -233,7 +239,7 @@ def _checked(text: str | None, tensors: dict[str, Stored]) -> Header:
             f"its format must be {FORMAT}, got {shown(ours.get('format'))}, "
             f"written by version {shown(ours.get('version'))}"
         )
-    check_keys("metadata", ours, _KEYS)
+    check_keys("metadata", ours, _KEYS + [_CHECKSUMS] * (_CHECKSUMS in ours))
     arguments = specification.from_dict(ours["specification"])
     layers = arguments["layers"]
     for key, kind in (("extra", dict), ("version", str)):
@@ -264,6 +270,7 @@ def _checked(text: str | None, tensors: dict[str, Stored]) -> Header:
         state=training,
         history=state.checked_history(ours["history"]),
         retired=outputs.checked_retired(ours["retired"], layers[-1].n),
+        checksums=checksums.checked(ours[_CHECKSUMS], tensors) if _CHECKSUMS in ours else {},
     )
 
 
@@ -343,6 +350,8 @@ def _restored(header: Header, tensor: Callable[[str], NDArray[Any]]) -> Network:
     for name in header.tensors:
         ours = name == _RESTING or name.startswith(_BEST)
         values = np.array(tensor(name)) if ours else tensor(name)
+        if header.checksums:
+            checksums.check(name, values, header.checksums[name])
         check_values(name, values)
         if name == _RESTING:
             header.state.resting = values

@@ -104,12 +104,16 @@ def _add_layer(
         lsh = layer.selector
         rank = min(lsh.rank, inputs.n)
         width = rank if way["code"] == "bytes" else lsh.bits * lsh.tables
-        floors["hash"].add(
-            here,
-            4 * inputs.entries * rank + 8 * rank * width,
-            inputs.entries * rank + 2 * rank * width,
-            4.0 * inputs.n * rank,
-        )
+        if lsh.densified:  # comparisons; neurons' hashes follow on a schedule
+            floors["hash"].add(here, 8 * inputs.entries, 0, 4.0 * inputs.n)
+        else:
+            floors["hash"].add(
+                here,
+                4 * inputs.entries * rank + 8 * rank * width,
+                inputs.entries * rank + 2 * rank * width,
+                4.0 * inputs.n * rank,
+            )
+            floors["re-hash"].add(here, kept * (8 * width + width), kept * 2 * width, near)
         scanned = layer.n * width / (1 if way["code"] == "bytes" else 8)
         if way["lookup"] == "tables":  # the buckets' first lines, and the signatures found there
             met = min(float(layer.n), layer.n * lsh.tables * lsh.probes / 2.0**lsh.bits)
@@ -121,7 +125,6 @@ def _add_layer(
         floors["candidates"].add(
             here, (each - 1) * kept * row, (each - 1) * kept * products, n_bytes
         )
-        floors["re-hash"].add(here, kept * (8 * width + width), kept * 2 * width, near)
     floors["forward"].add(here, evaluated * row, evaluated * products, n_bytes)
     passes = 1 if first else 2
     floors["backward and update"].add(here, 2 * kept * row, passes * kept * products, near)

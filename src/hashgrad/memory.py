@@ -148,6 +148,11 @@ def _hashes(selector: Selector, n: int, n_inputs: int, way: Mapping[str, str]) -
     if "sketch" in shapes:  # and, made from them, codes; a pooled layer keeps these alone
         width = shapes["sketch"][1]
         codes = whole(n, _LINE) * width if way["code"] == "bytes" else n * (width // 8 + _FLOAT)
+    if selector.densified:  # likewise, lengths and the order of inputs
+        n_codes = selector.bits * selector.tables // selector.bits_of_code
+        bins = max(1, n_inputs // 2**selector.bits_of_code)
+        orders = whole(n_codes, bins) // bins if selector.family == "dwta" else 0
+        codes = _FLOAT * (n + n_inputs * orders)
     tables = 0
     if way["lookup"] == "tables":
         slots = max(8 * 2**selector.bits, _FULLEST * n)

@@ -144,7 +144,8 @@ def _ways(
             yield Way("input", "exact", "none", cost.exact_by_input())
     if isinstance(selector, LSH) and "neuron" in layouts:
         bytes_will_do = (
-            selector.projection == "subspace"
+            not selector.densified
+            and selector.projection == "subspace"
             and selector.transform == "none"
             and selector.ranking == "signature"
         )
@@ -222,6 +223,8 @@ class _Cost:
         return evaluated * (self.read() + self.machine.cost("choose"))
 
     def hashing(self, lsh: LSH, width: float) -> float:
+        if lsh.densified:  # a comparison an input, and what puts codes together
+            return (self.inputs.entries + width) * self.machine.cost("choose")
         project = self.machine.cost("project") / BLOCK
         if lsh.projection != "subspace":
             return self.inputs.entries * width * project

@@ -110,7 +110,11 @@ class WinnerTakeAll(Selector):
     fraction: float = default("fraction")
 
 
+DENSIFIED = ("dwta", "minhash")  # families of codes that are found by comparisons
+_CODE_BITS = (1, 2, 4, 8)  # which never lie across two words of a signature
+_PROJECTED = ("projection", "rank", "center")  # what no densified family has
 LONGEST_SIGNATURE = 2048  # bits * tables: what one neuron's packed signature may hold
+_DENSIFIED_NEED = {"transform": "none", "probes": 1, "rehash": "rows", "code": "bits"}
 _BYTES_NEED = {"projection": "subspace", "transform": "none", "ranking": "signature"}
 
 
@@ -128,6 +132,17 @@ class LSH(Selector):
         fraction: share of neurons kept, in (0, 1].
         bits: bits in the key of one table, 1 to 16.
         tables: number of tables, 1 to 256; `bits * tables` is at most 2048.
+        family: `"simhash"`: bits are signs of random projections. `"dwta"` (densified
+            winner-take-all): the layer's inputs, in random order, lie in bins, and the place of a
+            bin's largest one is a code. `"minhash"`: of the inputs that are not zero, the least
+            hash in a bin is a code, and of a neuron the same of its largest weights, as many as
+            inputs are not zero on average. Both find codes by comparisons alone, of an input's
+            non-zeros alone; the bias is not hashed. Candidates are ranked by the number of codes
+            that agree, or by collisions. `projection`, `rank` and `center` mean nothing then;
+            `transform="none"`, `probes=1`, `rehash="rows"` and `code="bits"` are what they take.
+        code_bits: bits of such a code, 1, 2, 4 or 8, of which `bits` is a multiple: bins of
+            `2**code_bits` inputs, or that many low bits of a min-hash. None is 2, or 1 where `bits`
+            is odd.
         projection: `"subspace"` (random directions inside the principal subspace of a sample of
             the layer's inputs), `"gaussian"` or `"sparse"` (+1, 0, -1; Gaussian for the bias).
         rank: dimensions of that subspace, one of them the bias's own; at least 2.
@@ -157,18 +172,24 @@ class LSH(Selector):
             hard negatives as the batch has found. Tables are for training alone: prediction
             compares the codes of all outputs. Hashed are `w` and `x - mean`; the rest of the
             inner product, `b + w.mean`, is known exactly and added to what the hashes tell.
-        bucket: outputs in a bucket of such a layer's tables, at most, 1 to 65536. Of more it keeps
-            the longest, whose inner products can be largest: few and short buckets then find more
-            of the best outputs, at less cost, than many long ones.
+        bucket: outputs in a bucket of such a layer's tables, at most, 1 to 65536. Few and short
+            buckets of the longest outputs find more of the best ones, at less cost, than many long
+            ones do.
+        policy: which of those that fall into a bucket it keeps: `"longest"`, whose inner products
+            can be largest; `"fifo"`, the last ones: another takes the oldest one's place;
+            `"reservoir"`, each with the same chance. Tables are filled, by outputs' numbers, at
+            rebuilds and at the end of an epoch; a bucket counts from there on.
         fill: outputs in such a pool, at least: those missing are drawn at random.
         correction: `"log-q"`, for the softmax: take from an output's score, where another example
             of the batch brought it into the pool, the logarithm of the chance of that (by its
             labels' frequencies, and by drawing). The sum over the pool then stands for the sum over
             all outputs (Jean et al. 2015, arXiv 1412.2007): frequent labels are not pushed down
-            for being in every batch. What other examples' hashes brought is not in that chance, so
-            rare outputs among it are pushed down harder than they should be. Frequencies are of
-            the rows at hand: of one call of `partial_fit`, of one buffer of a stream. `"none"`
-            takes the pool for all there is.
+            for being in every batch. What only other examples' hashes brought counts as often as
+            it would, had it been left to be drawn. Frequencies are of the rows at hand: of one call
+            of `partial_fit`, of one buffer of a stream.
+            `"inverse"`, for the logistic loss with `fill`: what was drawn counts the inverse of its
+            chance to be drawn (1 / p), so that loss and gradients are those of all outputs in the
+            mean. `"none"` takes the pool for all there is.
 
     Raises:
         TypeError: a value of the wrong type.
@@ -180,13 +201,17 @@ class LSH(Selector):
     Traceback (most recent call last):
     ValueError: fraction must be in (0, 1], got 1.5
 
-    Source: Spring and Shrivastava (2016), arXiv 1602.08194.
+    Source: Spring and Shrivastava (2016), arXiv 1602.08194; `"dwta"`: Chen and Shrivastava (2018),
+    Densified Winner Take All (DWTA) Hashing for Sparse Datasets; `"minhash"`: Shrivastava (2017),
+    Optimal Densification for Fast and Accurate Minwise Hashing.
     """
 
     word: ClassVar[str] = "lsh"
     fraction: float = default("fraction")
     bits: int = default("bits")
     tables: int = default("tables")
+    family: str = default("family")
+    code_bits: int | None = default("code_bits")
     projection: str = default("projection")
     rank: int = default("rank")
     transform: str = default("transform")
@@ -201,13 +226,15 @@ class LSH(Selector):
     rebuild_every: int = default("rebuild_every")
     pooled: bool = default("pooled")
     bucket: int = default("bucket")
+    policy: str = default("policy")
     fill: int = default("fill")
     correction: str = default("correction")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.probes == default("probes"):  # not chosen by the user: make it fit few bits
-            object.__setattr__(self, "probes", min(self.probes, 2**self.bits))
+            few = 1 if self.densified else 2**self.bits
+            object.__setattr__(self, "probes", min(self.probes, few))
         if self.bits * self.tables > LONGEST_SIGNATURE:
             raise ValueError(
                 f"bits * tables must be at most {LONGEST_SIGNATURE}, "
@@ -222,16 +249,24 @@ class LSH(Selector):
             raise ValueError(
                 f"lookup='scan' needs ranking='signature', got ranking={self.ranking!r}"
             )
+        if self.policy != default("policy") and not self.pooled:
+            raise ValueError(
+                f"policy needs pooled=True, whose buckets are bounded, got {self.policy!r} with "
+                "pooled=False"
+            )
         if self.fill and not self.pooled:
             raise ValueError(f"fill needs pooled=True, got fill={self.fill} with pooled=False")
         if self.correction != "none" and not self.pooled:
             raise ValueError(
                 f"correction needs pooled=True, got {self.correction!r} with pooled=False"
             )
+        if self.correction == "inverse" and not self.fill:
+            raise ValueError("correction='inverse' needs fill above 0, got fill=0")
         if self.pooled and self.lookup == "exact":
             raise ValueError("pooled=True needs lookup='scan' or 'tables', got 'exact'")
         if self.pooled and self.rehash == "incremental":
             raise ValueError("pooled=True needs rehash='rows', got 'incremental'")
+        self._check_family()
         if self.code == "bytes":
             for name, needed in _BYTES_NEED.items():
                 if getattr(self, name) != needed:
@@ -240,6 +275,45 @@ class LSH(Selector):
                     )
             if self.lookup == "tables":
                 raise ValueError("code='bytes' needs a lookup other than 'tables', got 'tables'")
+
+    @property
+    def densified(self) -> bool:
+        """Whether hashes are codes that comparisons find: of `family` `"dwta"` or `"minhash"`."""
+        return self.family in DENSIFIED
+
+    @property
+    def bits_of_code(self) -> int:
+        """Bits that agree or differ as one: of `code_bits`, or of a sign."""
+        if not self.densified:
+            return 1
+        return self.code_bits or (1 if self.bits % 2 else 2)
+
+    def _check_family(self) -> None:
+        if not self.densified:
+            if self.code_bits is not None:
+                raise ValueError(
+                    f"code_bits needs family='dwta' or 'minhash', got code_bits={self.code_bits} "
+                    f"with family={self.family!r}"
+                )
+            return
+        if self.code_bits not in (None, *_CODE_BITS):
+            raise ValueError(f"code_bits must be 1, 2, 4 or 8, got {self.code_bits}")
+        if self.code_bits and self.bits % self.code_bits:
+            raise ValueError(
+                f"bits must be a multiple of code_bits = {self.code_bits}, got {self.bits}"
+            )
+        for name in _PROJECTED:
+            if getattr(self, name) != default(name):
+                raise ValueError(
+                    f"{name} must be left at {default(name)!r} with family={self.family!r}, which "
+                    f"has no projections, got {getattr(self, name)!r}"
+                )
+        for name, needed in _DENSIFIED_NEED.items():
+            if getattr(self, name) not in ("auto", needed):
+                raise ValueError(
+                    f"family={self.family!r} needs {name}={needed!r}, "
+                    f"got {name}={getattr(self, name)!r}"
+                )
 
 
 SELECTORS: dict[str, Any] = {

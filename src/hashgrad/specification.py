@@ -63,8 +63,12 @@ def check_pooled(
             "loss must be 'softmax' or 'logistic' where outputs are pooled, got 'squared'"
         )
     selector = layers[-1].selector
-    if isinstance(selector, LSH) and selector.correction != "none" and loss != "softmax":
-        raise ValueError(f"correction {selector.correction!r} needs loss 'softmax', got {loss!r}")
+    if isinstance(selector, LSH):
+        needed = {"log-q": "softmax", "inverse": "logistic"}.get(selector.correction, loss)
+        if loss != needed:
+            raise ValueError(
+                f"correction {selector.correction!r} needs loss {needed!r}, got {loss!r}"
+            )
     if batch_size == 1:
         raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
     if l2 > 0 and optimizer.word == "row-adagrad":
@@ -126,9 +130,10 @@ def core_layer(layer: Dense) -> _core.LayerSpec:
     if isinstance(selector, LSH):
         lsh = _core.LshSpec()
         for field in dataclasses.fields(LSH):
-            if field.name not in ("fraction", "candidates", "correction"):
+            if field.name not in ("fraction", "candidates", "code_bits", "correction"):
                 setattr(lsh, field.name, getattr(selector, field.name))
         lsh.candidates = selector.candidates or 0.0  # 0: by what the codes are
+        lsh.code_bits = selector.code_bits or 0  # likewise
         if layer.layout == "input":
             lsh.lookup = "exact"
         spec.lsh = lsh
@@ -282,6 +287,10 @@ def tensor_shapes(
 
 def hash_shapes(lsh: LSH, n: int, n_inputs: int, code: str) -> dict[str, tuple[int, ...]]:
     """Shapes of what a hashed layer keeps of its hash functions and of its neurons' hashes."""
+    if lsh.densified:  # functions follow from the seed
+        lengths = {"norm": (n,)} if lsh.pooled else {}
+        words = whole(lsh.bits * lsh.tables, 64) // 64
+        return {"signature": (n, words), "scale": (1,), "dirty": (n,), **lengths}
     coordinates = whole(min(lsh.rank, n_inputs + 1), 16)  # blocks
     width = coordinates if code == "bytes" else whole(lsh.bits * lsh.tables, 64)  # words
     across = coordinates if lsh.projection == "subspace" else width

@@ -245,6 +245,7 @@ def chunks(
             resting,
             network.simulated_workers,
             chance,
+            isinstance(last, LSH) and last.correction == "inverse",
         )
         seconds = time.perf_counter() - start
         state.seconds += seconds

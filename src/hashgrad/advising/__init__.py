@@ -15,6 +15,7 @@ from ..checks import Interval, wrong_type
 from ..data import Inputs, as_inputs, is_sparse
 from ..defaults import check, default
 from ..frames import as_column
+from ..load_average import load_average
 from ..optimizers import SGD
 from ..selectors import LSH
 from ..sparsification import latency
@@ -93,6 +94,7 @@ def advise(
     held_out = _SHARE_HELD.check("held_out", held_out)
     widths = _widths(hidden)
     check("seed", seed)
+    load = load_average()
     began = clock()
     inputs = as_inputs(X)
     targets, loss, n_outputs = _targets(y, inputs.n_rows)
@@ -129,6 +131,7 @@ def advise(
         else None,
         wins_from=_wins_from(task, train[0], None if best is None else best.variant, costs),
         seconds=clock() - began,
+        load_average=load,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..load_average import busy
 from ..selectors import Selector
 from ..sparsification.result import micro
 from ..sparsification.shares import compared
@@ -95,6 +96,7 @@ class Advice:
         wins_from: the least multiple of these widths at which LSH is estimated to train twice as
             fast as dense layers; None if none up to 32 is.
         seconds: what it took.
+        load_average: of the machine, before anything was measured; None if it is not known.
     """
 
     task: Task
@@ -103,6 +105,7 @@ class Advice:
     latencies: Latencies | None
     wins_from: int | None
     seconds: float
+    load_average: float | None = None
 
     @property
     def lsh_wins(self) -> bool:
@@ -142,7 +145,14 @@ class Advice:
                 f"{micro(self.latencies.lsh)}."
             )
         lines.append(f"{'More' if self.lsh_wins else 'For LSH to win'}: {self._what_else()}")
+        if self.busy:
+            lines.append(self.busy)
         return "\n".join(lines)
+
+    @property
+    def busy(self) -> str:
+        """A sentence where other work had the processors; empty where it had not."""
+        return busy(self.load_average, self.task.threads)
 
     def _why(self) -> str:
         best, dense, judged = self.rounds.best, self.rounds.dense, self.judged
@@ -201,6 +211,8 @@ class Advice:
             "latencies": None if self.latencies is None else asdict(self.latencies),
             "wins_from": self.wins_from,
             "seconds": self.seconds,
+            "load_average": self.load_average,
+            "busy": self.busy,
         }
 
     def __str__(self) -> str:

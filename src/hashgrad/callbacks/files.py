@@ -2,7 +2,8 @@
 
 A file that cannot be made is an error before anything is trained. One that cannot be written later
 (a full disk, a file spoilt by something else) costs a warning, not the training: what it lacks is
-tried again after each epoch.
+tried again after each epoch, and at the end. Nothing is buffered, so that Ctrl-C, or the end of the
+process, costs no epoch that is done.
 """
 
 from __future__ import annotations
@@ -52,6 +53,14 @@ class _FileLogger(Callback):
     def on_epoch_end(self, network: Network, record: dict[str, Any]) -> None:
         """Append the epoch, and those that could not be written before."""
         self._due.append(record)
+        self._catch_up()
+
+    def on_train_end(self, network: Network, error: BaseException | None) -> None:
+        """Append the epochs that could not be written before."""
+        if self._due:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
         try:
             self._append(self._due)
         except (OSError, ValueError) as error:
@@ -61,7 +70,7 @@ class _FileLogger(Callback):
                     f"{self.path} cannot be written ({reason}): training goes on, "
                     "and epochs that it lacks are tried again; Network.history has them all",
                     RuntimeWarning,
-                    stacklevel=2,
+                    stacklevel=3,
                 )
             self._warned = True
         else:
@@ -104,13 +113,17 @@ class _FileLogger(Callback):
         raise NotImplementedError
 
 
+_OF_EVERY_EPOCH = ("epoch", "seconds", "loss")  # the columns that a file begins with
+
+
 class CSVLogger(_FileLogger):
     """The numbers of each epoch as a row of a CSV file, under a line of names.
 
     The columns are the record's numbers: `epoch`, `seconds`, `loss`, the scores,
     `learning_rate`, `multiplications`, ..., and of layer n `layer_n.active_fraction`,
     `layer_n.recall` and so on. A number that an epoch does not have is an empty cell; a network
-    that goes on with a file may bring new columns.
+    that goes on with a file may bring new columns. Before the first epoch is done, the file has
+    the names `epoch,seconds,loss`.
 
     Args:
         path: the file; begun anew by a network without epochs, continued by any other.
@@ -150,7 +163,7 @@ class CSVLogger(_FileLogger):
 
     def _write(self, records: list[dict[str, Any]]) -> None:
         if not records:
-            self._columns = []
+            self._columns = list(_OF_EVERY_EPOCH)
         self._replace(records, self._columns)
 
     def _append(self, records: list[dict[str, Any]]) -> None:
@@ -159,14 +172,14 @@ class CSVLogger(_FileLogger):
         if names.keys() <= set(self._columns):
             self._grow(_table(rows, self._columns))
             return
-        earlier = self._records() if self._columns else []
+        earlier = self._records()
         columns = list(dict.fromkeys([*self._columns, *names]))
         self._replace([*earlier, *rows], columns)
         self._columns = columns  # the file has them only now
 
     def _replace(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
-        heads = [dict(zip(columns, columns, strict=True))] if rows else []
-        write_atomically(self.path, [_table([*heads, *rows], columns).encode()])
+        head = dict(zip(columns, columns, strict=True))
+        write_atomically(self.path, [_table([head, *rows], columns).encode()])
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:

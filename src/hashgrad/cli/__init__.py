@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hashgrad import __version__
 
-from . import about, advise, bench, export, predict, report, reproduce, train
+from . import about, advise, bench, export, predict, report, reproduce, train, wording
 
 __all__ = ["app", "main"]
 
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _ERRORS as error:
         if os.environ.get("HASHGRAD_TRACEBACK"):
             raise
-        return _complain(_in_words(error))
+        return _complain(wording.in_options(_in_words(error), _options_of(words)))
     return code if isinstance(code, int) else 0
 
 
@@ -102,6 +102,13 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
+
+
+def _options_of(words: Sequence[str]) -> dict[str, str]:
+    """The options of the command that these words call."""
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    called = next((word for word in words if word in commands), None)
+    return {} if called is None else wording.options_of(commands[called])
 
 
 def _complain(message: str) -> int:

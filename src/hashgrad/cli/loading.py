@@ -14,7 +14,7 @@ from hashgrad import datasets
 from hashgrad.datasets import Dataset, Weighting
 from hashgrad.datasets.weighting import IN_EXTRA
 
-from .reading import Reading, in_options
+from .reading import Reading
 
 WEIGHTING = IN_EXTRA
 LOSSES = {"classification": "softmax", "multilabel": "logistic", "regression": "squared"}
@@ -63,10 +63,7 @@ def load_data(
         settings["task"] = task
         if network is not None:
             settings["classes"] = network.extra.get("classes")
-    try:
-        data = datasets.load(source, **settings)
-    except (ValueError, FileNotFoundError) as error:
-        raise in_options(error) from error
+    data = datasets.load(source, **settings)
     if task is not None and data.task != task:
         raise ValueError(f"the data must be for {task}, got {data.name}, a {data.task}")
     if network is not None and data.n_outputs > network.n_outputs and not growing:

@@ -13,7 +13,7 @@ from hashgrad.datasets.parquet import COLUMNS as LIST_COLUMNS
 from hashgrad.defaults import PARAMETERS, Parameter, check
 from hashgrad.layers import Dense
 from hashgrad.optimizers import OPTIMIZERS
-from hashgrad.selectors import LSH, SELECTORS, All
+from hashgrad.selectors import DENSIFIED, LSH, SELECTORS, All
 
 NETWORK = "Network"
 TRAINING = "Training"
@@ -26,9 +26,9 @@ HIDDEN = "1000,1000"
 SELECTOR = LSH.word
 
 SELECTING = (
-    "alpha", "beta", "bits", "tables", "projection", "rank", "transform", "center", "lookup",
-    "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
-    "bucket", "fill", "correction",
+    "alpha", "beta", "bits", "tables", "family", "code_bits", "projection", "rank", "transform",
+    "center", "lookup", "code", "probes", "ranking", "candidates", "rehash", "rehash_every",
+    "rebuild_every", "pooled", "bucket", "policy", "fill", "correction",
 )  # fmt: skip
 
 # What `--task multilabel` takes where the user says nothing: outputs are chosen, not neurons of
@@ -225,7 +225,10 @@ def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> 
     word = SELECTOR if params["selector"] is None else params["selector"]
     settings = given(params, *SELECTING)
     if word == LSH.word:
-        settings = {k: v for k, v in MANY_LABELS.items() if k in SELECTING} | settings
+        preset = {k: v for k, v in MANY_LABELS.items() if k in SELECTING}
+        if settings.get("family") in DENSIFIED:  # which have no projections
+            del preset["rank"]
+        settings = preset | settings
         settings["fraction"] = min(1.0, OUTPUTS_KEPT / n_outputs)
     if params["fraction"] is not None and word != All.word:
         listed = numbers("--active", params["fraction"], float)
@@ -278,7 +281,7 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     activation = given(params, "activation").get("activation")
     pooling: dict[str, Any] = {
         name: settings.pop(name)
-        for name in ("pooled", "bucket", "fill", "correction")
+        for name in ("pooled", "bucket", "policy", "fill", "correction")
         if name in settings
     }
     if pooling and len(shares) == len(sizes):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,6 @@ from hashgrad.datasets.loading import kind_of
 # In a network's `extra`.
 FIRST_INDEX = "input_first_index"
 COLUMNS = "input_columns"
-
-# Arguments of the library that errors may name, and the options behind them.
-_ARGUMENTS = {
-    "test": "--test",
-    "share": "--test",  # the library calls them arguments, `test` or a share
-    "first_index": "--first-index",
-    "columns": "--columns",
-    "bad_rows": "--bad-rows",
-}
 
 
 @dataclass(frozen=True)
@@ -75,13 +65,3 @@ class Reading:
         said = {FIRST_INDEX: data.first_index, COLUMNS: self.columns}
         notes = {key: said[key] if kept.get(key) is None else kept[key] for key in said}
         return {key: value for key, value in notes.items() if value is not None}
-
-
-def in_options(error: ValueError | FileNotFoundError) -> Exception:
-    """An error of the library in the words of the command line: options for arguments.
-
-    >>> in_options(ValueError("first_index is for svmlight files"))
-    ValueError('--first-index is for svmlight files')
-    """
-    words = re.fullmatch(rf"({'|'.join(_ARGUMENTS)}) (.*)", str(error), re.DOTALL)
-    return error if words is None else type(error)(f"{_ARGUMENTS[words[1]]} {words[2]}")

@@ -11,7 +11,7 @@ from hashgrad.datasets import Dataset, RowStream, Weighting
 from hashgrad.datasets.loading import kind_of
 
 from .loading import load_data, weighted, weighting_of
-from .reading import Reading, in_options
+from .reading import Reading
 
 
 @dataclass(frozen=True)
@@ -116,23 +116,20 @@ class Source:
             if path is not None and not Path(path).is_file():
                 raise ValueError(f"{what} must be a file with --stream, got {path!r}")
         settings = self.reading.settings(self.data, network)
-        try:
-            stream = RowStream(
-                self.data,
-                seed=seed,
-                n_features=None if network is None else network.n_inputs,
-                weighting=self.weighting if network is None else weighting_of(network),
-                **settings,
-            )
-            if self.test is None:
-                return StreamedData(stream, None, None)
-            if kind_of(Path(self.data)) == "svmlight":
-                settings["first_index"] = stream.first_index
-            apart = datasets.load(
-                self.test, task="multilabel", n_features=stream.n_features, **settings
-            )
-        except (ValueError, FileNotFoundError) as error:
-            raise in_options(error) from error
+        stream = RowStream(
+            self.data,
+            seed=seed,
+            n_features=None if network is None else network.n_inputs,
+            weighting=self.weighting if network is None else weighting_of(network),
+            **settings,
+        )
+        if self.test is None:
+            return StreamedData(stream, None, None)
+        if kind_of(Path(self.data)) == "svmlight":
+            settings["first_index"] = stream.first_index
+        apart = datasets.load(
+            self.test, task="multilabel", n_features=stream.n_features, **settings
+        )
         stream.widen(apart.n_classes)
         apart.y_train.resize((apart.n_rows, stream.n_labels))
         apart = weighted(apart, stream.weighting)

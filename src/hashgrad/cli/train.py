@@ -35,9 +35,9 @@ SETTLED = (
     "hidden", "activation", "loss", "task", "weighting", "selector", "fraction", "optimizer",
     "rate", "momentum", "state", "schedule", "warmup", "every", "factor", "floor", "l2", "known",
     "prior", "batch_size", "seed", "alpha", "beta",
-    "bits", "tables", "projection", "rank", "transform", "center", "lookup", "code", "probes",
-    "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled", "bucket",
-    "fill", "correction",
+    "bits", "tables", "family", "code_bits", "projection", "rank", "transform", "center", "lookup",
+    "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
+    "bucket", "policy", "fill", "correction",
 )  # fmt: skip
 
 
@@ -191,6 +191,8 @@ def train(
     seed: Annotated[int | None, option("seed", TRAINING)] = None,
     bits: Annotated[int | None, option("bits", HASHING)] = None,
     tables: Annotated[int | None, option("tables", HASHING)] = None,
+    family: Annotated[str | None, option("family", HASHING)] = None,
+    code_bits: Annotated[int | None, option("code_bits", HASHING)] = None,
     projection: Annotated[str | None, option("projection", HASHING)] = None,
     rank: Annotated[int | None, option("rank", HASHING)] = None,
     transform: Annotated[str | None, option("transform", HASHING)] = None,
@@ -208,6 +210,7 @@ def train(
         option("pooled", HASHING, more="Needs --task multilabel, or a share for it in --active."),
     ] = None,
     bucket: Annotated[int | None, option("bucket", HASHING)] = None,
+    policy: Annotated[str | None, option("policy", HASHING)] = None,
     fill: Annotated[int | None, option("fill", HASHING)] = None,
     correction: Annotated[str | None, option("correction", HASHING)] = None,
 ) -> None:

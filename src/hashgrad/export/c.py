@@ -13,6 +13,7 @@ import numpy as np
 
 from hashgrad.atomic import write_atomically
 from hashgrad.checks import Choice
+from hashgrad.selectors import LSH
 
 from .c_arrays import Arrays, string, struct
 from .c_sizes import id_type, is_compact, most_multiplications, scratch_bytes, scratch_fields
@@ -79,7 +80,7 @@ def export_c(network: Network, path: str | os.PathLike[str], *, weights: str = "
 
     Raises:
         ValueError: a path that does not end in `.c`, a name that C does not allow, other weights,
-            or a network that holds NaN or infinity.
+            a network that holds NaN or infinity, or hashes of another family than `"simhash"`.
         RuntimeError: a hashed layer has no tables yet.
         OSError: a file cannot be written.
 
@@ -99,12 +100,22 @@ def export_c(network: Network, path: str | os.PathLike[str], *, weights: str = "
     source = Path(path)
     name = _checked_name(source)
     layers = read_layers(network)
+    _check_families(network, layers)
     filled, made = _filled(network, layers, name, weights)
     header = source.with_suffix(".h")
     texts = {kind: _rendered(f"predictor.{kind}.in", filled) for kind in ("h", "c")}
     write_atomically(header, [texts["h"].encode()])
     write_atomically(source, [texts["c"].encode()])
     return CExport(header=str(header), source=str(source), weights=weights, **made)
+
+
+def _check_families(network: Network, layers: list[Layer]) -> None:
+    for number, (layer, read) in enumerate(zip(network.layers, layers, strict=True)):
+        if read.hashes and isinstance(layer.selector, LSH) and layer.selector.densified:
+            raise ValueError(
+                f"layers[{number}].active.family must be 'simhash' where a network becomes C, "
+                f"got {layer.selector.family!r}"
+            )
 
 
 def _checked_name(source: Path) -> str:

@@ -15,6 +15,7 @@ from . import operators, pooling
 from .linear import Hashed
 
 EVALUATED = 1 << 25  # scores that an evaluation holds at once
+_NO_SAMPLE = 1e9  # as a shift: leaves a class out of the sum
 
 
 class SampledLoss(NamedTuple):
@@ -44,8 +45,8 @@ class LSHSoftmaxLoss(Hashed):
 
     `log-q` takes from a class's score, where the example has not found it itself, the logarithm of
     the chance that it is there (by the labels seen so far, and by drawing), so that the sum stands
-    for that over all classes (Jean et al. 2015, arXiv 1412.2007). What the hashes of other examples
-    brought is not in that chance.
+    for that over all classes (Jean et al. 2015, arXiv 1412.2007). What only the hashes of
+    other examples brought counts as often as it would, had it been left to be drawn.
 
     Args:
         in_features: size of an input row, at least 1.
@@ -150,27 +151,28 @@ class LSHSoftmaxLoss(Hashed):
         )
         size = pooling.pool_size(n, self.n_classes, self.wrong, self.negatives)
         bias = None if self.bias is None else self.bias.detach()
-        classes, place, own, drawn = pooling.pool(
+        classes, place, own, drawn, sampled = pooling.pool(
             x.detach().float(), self.weight.detach(), bias, labels, self.step, self._handle,
             self.wrong, size,
         )  # fmt: skip
         self.step.add_(1)
         right: Tensor
         right, _ = pooling.pooled_softmax(
-            x, self.weight, self.bias, classes, place, own, self._shift(classes, labels, drawn),
-            self._handle, half, self.sparse,
+            x, self.weight, self.bias, classes, place, own,
+            self._shift(classes, labels, drawn, sampled), self._handle, half, self.sparse,
         )  # fmt: skip
         return right
 
     @torch.no_grad()
-    def _shift(self, classes: Tensor, labels: Tensor, drawn: Tensor) -> Tensor:
-        """The logarithm of each class's chance to be among a batch's."""
+    def _shift(self, classes: Tensor, labels: Tensor, drawn: Tensor, sampled: Tensor) -> Tensor:
+        """The logarithm of each class's chance to be among a batch's, as other examples see it."""
         if self.correction == "none":
             return torch.zeros(len(classes))
         self.label_counts.index_add_(0, labels, torch.ones_like(labels))
         share = self.label_counts.index_select(0, classes) / self.label_counts.sum()
         chance = -torch.expm1(labels.shape[0] * torch.log1p(-share.clamp(max=1 - 1e-6)))
-        return (chance + drawn * (1 - chance)).clamp(min=1e-9).log().float()
+        shift = (chance + drawn * (1 - chance)).clamp(min=1e-9).log().float()
+        return shift.where(sampled, (shift - drawn.log()).clamp(max=_NO_SAMPLE))
 
     def _exact(self, x: Tensor, labels: Tensor) -> Tensor:
         parts = zip(self._parts(x), self._parts(labels), strict=True)

@@ -26,41 +26,43 @@ def pool_size(n_rows: int, n_classes: int, wrong: int, negatives: int) -> int:
 @_define(
     "hashgrad::pool", mutates_args=(), device_types="cpu",
     schema="(Tensor x, Tensor weight, Tensor? bias, Tensor target, Tensor step, int handle, "
-    "int wrong, int size) -> (Tensor, Tensor, Tensor, Tensor)",
+    "int wrong, int size) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
 )  # fmt: skip
 def pool(
     x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, step: Tensor, handle: int,
     wrong: int, size: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """The classes a batch is trained on: labels, what hashes find, and random ones up to `size`.
 
     What is drawn depends on `step`, a number. Returns them (size), ascending; each label's place
-    among them (n); the places of what an example found itself (n, wrong + 1); and the share of all
-    others that was drawn.
+    among them (n); the places of what an example found itself (n, wrong + 1); the share of all
+    others that was drawn; and which are labels or drawn (size), not found by hashes alone.
     """
     index = find(handle)
     if wrong:  # else nobody asks hashes
         index.keep_up(x.detach(), weight, bias, training=True)
-    found, place, own, drawn = index.core.pool(
+    found, place, own, drawn, sampled = index.core.pool(
         numpy(x), numpy(target), wrong, size, int(step), torch.get_num_threads()
     )
     classes = torch.from_numpy(found)
     if index.marks:
         index.mark(classes)
-    return classes, torch.from_numpy(place), torch.from_numpy(own), torch.tensor(drawn)
+    places = torch.from_numpy(place), torch.from_numpy(own)
+    return classes, *places, torch.tensor(drawn), torch.from_numpy(sampled).bool()
 
 
 @pool.register_fake
 def _(
     x: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, step: Tensor, handle: int,
     wrong: int, size: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     n = x.shape[0]
     return (
         target.new_empty(size),
         target.new_empty(n),
         target.new_empty(n, wrong + 1),
         x.new_empty(()),
+        target.new_empty(size, dtype=torch.bool),
     )
 
 
