@@ -110,7 +110,9 @@ def run_labels(lookups: list[str], epochs: int) -> dict[str, Any]:
             net.fit(x, data.y_train, epochs=epochs)
             exact, hashed = (net.predict_topk(x_test, 5, exact=way)[0] for way in (True, False))
             pairs = zip(exact, hashed, strict=True)
-            record = {"recall": round(np.mean([len(set(a) & set(b)) / 5 for a, b in pairs]), 3)}
+            record = {
+                "recall": round(float(np.mean([len(set(a) & set(b)) / 5 for a, b in pairs])), 3)
+            }
             for way, ranked in (("exact", exact), ("hashed", hashed)):
                 at = [100 * metrics.precision_at_k(*truth, ranked, k) for k in (1, 5)]
                 record[way] = [round(value, 2) for value in at]

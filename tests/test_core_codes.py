@@ -205,7 +205,9 @@ def test_more_directions_and_more_candidates_find_more() -> None:
     ],
 )
 def test_bytes_are_refused_where_a_scan_of_them_would_not_rank(settings: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"code 'bytes' must go with family 'simhash', projection 'subspace'"):
+    with pytest.raises(
+        ValueError, match=r"code 'bytes' must go with family 'simhash', projection 'subspace'"
+    ):
         network(**settings)
 
 

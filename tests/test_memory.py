@@ -21,6 +21,8 @@ LAYERS = {
     "bytes": hashed(3000),
     "bits": hashed(3000, code="bits"),
     "gaussian": hashed(3000, projection="gaussian", transform="sign-alsh"),
+    "dwta": hashed(3000, family="dwta", probes=1),
+    "minhash": hashed(3000, family="minhash", probes=1),
     "tables": hashed(3000, lookup="tables"),
     "auto": Dense(3000, active=LSH(0.1)),
     "auto, many": Dense(60_000, active=LSH(0.01)),

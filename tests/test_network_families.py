@@ -76,13 +76,6 @@ def test_c_has_no_such_hashes(blobs, tmp_path, family):
         export_c(net, tmp_path / "net.c")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_memory_is_stated_beforehand(blobs, family):
-    net = network(layer(family, n=400, lookup="tables")).fit(*blobs, epochs=1)
-    stated, taken = net.memory().hashes, net._core.memory()
-    assert 0 < stated < taken
-
-
 REFUSED = {
     "code_bits must be 1, 2, 4 or 8, got 3": {"code_bits": 3},
     "bits must be a multiple of code_bits = 4, got 6": {"code_bits": 4, "bits": 6},

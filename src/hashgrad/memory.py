@@ -152,7 +152,7 @@ def _hashes(selector: Selector, n: int, n_inputs: int, way: Mapping[str, str]) -
         n_codes = selector.bits * selector.tables // selector.bits_of_code
         bins = max(1, n_inputs // 2**selector.bits_of_code)
         orders = whole(n_codes, bins) // bins if selector.family == "dwta" else 0
-        codes = _FLOAT * (n + n_inputs * orders)
+        codes = _FLOAT * (n * ("norm" not in shapes) + n_inputs * orders)
     tables = 0
     if way["lookup"] == "tables":
         slots = max(8 * 2**selector.bits, _FULLEST * n)
