@@ -4,6 +4,7 @@ import pytest
 
 from cli_help import caller
 from conftest import network
+from hashgrad import Dense, WinnerTakeAll
 
 
 @pytest.fixture
@@ -35,6 +36,25 @@ def test_int8_is_smaller_and_the_default(hashgrad, model, tmp_path):
     assert hashgrad(*words).json["weights"] == "int8"
     small, large = hashgrad(*words).json, hashgrad(*words, "--weights", "float32").json
     assert small["flash_bytes"] < large["flash_bytes"]
+
+
+@pytest.mark.parametrize("weights", ["int8", "float32"])
+def test_flash_is_told_beside_that_of_the_same_network_without_hashes(
+    hashgrad, model, blobs, tmp_path, weights
+):
+    exact = network(Dense(64, active=WinnerTakeAll(0.2)))
+    exact.fit(*blobs, epochs=1).save(tmp_path / "exact.hashgrad")
+    options = ("--format", "c", "--out", tmp_path / "net.c", "--weights", weights)
+    words, plain = (("export", path, *options) for path in (model, tmp_path / "exact.hashgrad"))
+    hashed, dense = hashgrad(*words, "--json", "-").json, hashgrad(*plain, "--json", "-").json
+    assert hashed["dense_flash_bytes"] == dense["dense_flash_bytes"] == dense["flash_bytes"]
+    ratio = hashed["flash_bytes"] / dense["flash_bytes"]
+    assert ratio > 1
+    assert f"without hashes, which make it {ratio:.2f} times as large" in hashgrad(*words).out
+    assert f"{dense['flash_bytes']} without hashes" in " ".join(
+        (tmp_path / "net.h").read_text().split()
+    )
+    assert "without hashes" not in hashgrad(*plain).out
 
 
 def test_onnx_is_written_with_its_size(hashgrad, model, tmp_path):

@@ -107,12 +107,21 @@ def test_a_model_of_weighted_rows_says_to_weigh_them(
     assert np.array_equal(names["answers"][0], best[0])
 
 
+def test_the_page_has_the_models_name_and_says_what_it_replaces(
+    hashgrad: Hashgrad, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hashgrad("report", model).out == "wrote digits.html\n"
+    assert hashgrad("report", model).out == "wrote digits.html, in the place of an older file\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.html"]
+
+
 def test_without_data_it_says_what_is_missing(
     hashgrad: Hashgrad, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert hashgrad("report", model).code == 0
-    said = text_of(tmp_path / "report.html")
+    said = text_of(tmp_path / "digits.html")
     assert "Which neurons are used is known with data only: --data names some." in said
     assert "the recall is on the last epoch's rows" in said
     assert "Use of the neurons" not in said

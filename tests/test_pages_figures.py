@@ -179,6 +179,14 @@ def test_labels_of_ticks_that_have_no_room_are_left_out() -> None:
     assert {"1", "2", "3", "100"} <= set(apart)
 
 
+def test_a_place_between_two_epochs_gets_no_label() -> None:
+    shown = texts(drawn(simple(Panel("", (line("LSH", *range(1, 13)),))))[0])
+    assert {"5", "10"} <= set(shown)
+    assert "12.5" not in shown
+    between = texts(drawn(simple(Panel("", (line("LSH", 0.5, 1.0, 1.5, 2.0),))))[0])
+    assert "1.5" in between
+
+
 def test_a_logarithmic_axis_of_few_places_is_labelled_there() -> None:
     shown = texts(drawn(simple(Panel("", (line("LSH", 1, 8, 56),)), x_log=True))[0])
     assert {"1", "8", "56"} <= set(shown)

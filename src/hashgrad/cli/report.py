@@ -19,15 +19,21 @@ from .output import check_writable, console, write_json
 from .predict import Threads
 from .reading import Reading
 
-OUT = "report.html"
-
 
 def report(
     model_file: Annotated[str, MODEL],
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Rows to ask it for: " + DATA.help)
     ] = None,
-    out: Annotated[str, typer.Option("--out", "-o", help="The page to write.")] = OUT,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The page to write.",
+            show_default="MODEL's name with .html, in the working folder",
+        ),
+    ] = None,
     first_index: Annotated[int | None, FIRST_INDEX] = None,
     columns: Annotated[str | None, COLUMNS] = None,
     bad_rows: Annotated[str, BAD_ROWS] = "refuse",
@@ -42,6 +48,7 @@ def report(
     that has some. The page is one file that needs nothing else. Needs Matplotlib:
     pip install 'hashgrad\[report]'.
     """
+    out = Path(model_file).stem + ".html" if out is None else out
     check_writable("--out", out, model_file, data)
     check_writable("--json", json, model_file, data, out)
     need_matplotlib()
@@ -56,9 +63,12 @@ def report(
         name = f"{rows} of {dataset.name}"
         measured = model.measure(network, x, widened(network, y), name)
     made = model.page(network, Path(model_file).name, _facts(network, model_file), measured)
+    replaced = Path(out).exists()
     write_atomically(out, [document.html(made).encode()])
     write_json(json, _numbers(network, model_file, measured))
-    console(json).print(f"wrote {out}", markup=False)
+    console(json).print(
+        f"wrote {out}{', in the place of an older file' if replaced else ''}", markup=False
+    )
 
 
 def _facts(network: hashgrad.Network, path: str) -> list[tuple[str, str]]:

@@ -64,21 +64,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         n_threads: threads for training and prediction; 0 is all cores.
 
     Attributes:
-        classes_: the labels, sorted; for several labels a row, 0 to outputs - 1.
+        classes_ (NDArray[Any]): the labels, sorted; for several labels a row, 0 to outputs - 1.
         coefs_: weights of each layer, (inputs, outputs); copies.
         intercepts_: biases of each layer, (outputs,); copies.
-        loss_: loss of the last epoch.
-        best_loss_: lowest loss of any epoch; None with early stopping.
-        loss_curve_: loss of every epoch.
-        validation_scores_: accuracy on the rows held out, of every epoch; None without them.
-        best_validation_score_: highest of these; None without them.
-        n_iter_: epochs of the last fit.
-        t_: rows trained on.
-        n_layers_: number of layers, the input counted.
-        n_outputs_: outputs of the network: 1 for two classes.
-        out_activation_: `"softmax"` or `"logistic"`.
-        n_features_in_: columns of X.
-        feature_names_in_: their names, where X has any.
+        loss_ (float): loss of the last epoch.
+        best_loss_ (float | None): lowest loss of any epoch; None with early stopping.
+        loss_curve_ (list[float]): loss of every epoch.
+        validation_scores_ (list[float] | None): accuracy on the rows held out, of every epoch;
+            None without them.
+        best_validation_score_ (float | None): highest of these; None without them.
+        n_iter_ (int): epochs of the last fit.
+        t_ (int): rows trained on.
+        n_layers_ (int): number of layers, the input counted.
+        n_outputs_ (int): outputs of the network: 1 for two classes.
+        out_activation_ (str): `"softmax"` or `"logistic"`.
+        n_features_in_ (int): columns of X.
+        feature_names_in_ (NDArray[Any]): their names, where X has any.
         network_: the `hashgrad.Network`; `network_.report()` tells what training cost.
 
     Raises:

@@ -51,10 +51,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         n_threads: threads for training and prediction; 0 is all cores.
 
     Attributes:
-        loss_: loss of the last epoch, a mean over rows and outputs; all other attributes are those
-            of `MLPClassifier`, without `classes_`.
-        validation_scores_: R squared on the rows held out, of every epoch; None without them.
-        out_activation_: `"identity"`.
+        loss_ (float): loss of the last epoch, a mean over rows and outputs; all other attributes
+            are those of `MLPClassifier`, without `classes_`.
+        validation_scores_ (list[float] | None): R squared on the rows held out, of every epoch;
+            None without them.
+        out_activation_ (str): `"identity"`.
 
     Raises:
         TypeError: from `fit`, a parameter of the wrong type.

@@ -41,6 +41,7 @@ class CExport:
         source: the source's path.
         weights: `"int8"` or `"float32"`.
         flash_bytes: constants: weights, hashes, tables. The code comes on top, some kilobytes.
+        dense_flash_bytes: of the same network without hashes and tables.
         ram_bytes: the scratch of a prediction under way. The stack comes on top, below 1 KiB.
         multiplications: of a prediction, at most.
         dense_multiplications: of the same network run densely.
@@ -51,6 +52,7 @@ class CExport:
     source: str
     weights: str
     flash_bytes: int
+    dense_flash_bytes: int
     ram_bytes: int
     multiplications: int
     dense_multiplications: int
@@ -93,8 +95,8 @@ def export_c(network: Network, path: str | os.PathLike[str], *, weights: str = "
         ...     made = export_c(net, pathlib.Path(folder) / "xor.c")
         ...     "int32_t xor_classify" in pathlib.Path(made.header).read_text()
         True
-        >>> made.flash_bytes, made.ram_bytes
-        (1160, 660)
+        >>> made.flash_bytes, made.dense_flash_bytes, made.ram_bytes
+        (1160, 1160, 660)
     """
     Choice(WEIGHTS).check("weights", weights)
     source = Path(path)
@@ -154,6 +156,7 @@ def _filled(
         arrays.add("labels", kept)
     made = {
         "flash_bytes": arrays.n_bytes,
+        "dense_flash_bytes": arrays.n_bytes - arrays.hash_bytes,
         "ram_bytes": scratch_bytes(fields),
         "multiplications": most_multiplications(
             layers, weights, retries="slots" in layers[-1].hashes and not squared
@@ -169,6 +172,7 @@ def _filled(
         "weights": weights,
         "notes": _notes(network, layers, weights),
         "flash": str(made["flash_bytes"]),
+        "dense_flash": str(made["dense_flash_bytes"]),
         "ram": str(made["ram_bytes"]),
         "most": str(made["multiplications"]),
         "dense": str(made["dense_multiplications"]),
@@ -254,7 +258,9 @@ def _layer(arrays: Arrays, at: str, layer: Layer, weights: str, neurons: str) ->
     fields["alpha"], fields["beta"] = layer.alpha, layer.beta
     if layer.hashes:
         fields["hash"] = f"&{at}_hash"
+        before = arrays.n_bytes
         _hash(arrays, at, layer, neurons)
+        arrays.hash_bytes += arrays.n_bytes - before
     return struct(fields)
 
 

@@ -17,10 +17,11 @@ class Arrays:
 
     Attributes:
         n_bytes: what they take.
+        hash_bytes: what hashes and tables take of it.
     """
 
     def __init__(self) -> None:
-        self.n_bytes = 0
+        self.n_bytes = self.hash_bytes = 0
         self._texts: list[str] = []
 
     def add(self, name: str, values: NDArray[Any]) -> str:

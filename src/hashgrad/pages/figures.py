@@ -294,7 +294,8 @@ def _draw(axes: Any, figure: Figure, panel: Panel, seen: Mapping[str, Look]) -> 
     if ticks:
         axes.set_xticks(ticks, _labels(axes, ticks, [show_x(tick) for tick in ticks]))
     elif not figure.x_log:
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        whole = all(float(x).is_integer() for line in lines for x, *_ in line.points)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=whole))
 
 
 def _draw_line(axes: Any, line: Line, look: Look) -> None:

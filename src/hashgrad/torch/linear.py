@@ -106,7 +106,7 @@ class LSHLinear(Hashed):
         ValueError: a value out of range, or `fraction` beside `lsh`.
 
     Shape:
-        input (*, in_features), output (*, out_features).
+        input `(*, in_features)`, output `(*, out_features)`.
 
     >>> import torch
     >>> layer = LSHLinear(20, 100, fraction=0.1)
