@@ -130,7 +130,8 @@ def test_every_option_reaches_the_network(hashgrad: Hashgrad) -> None:
     assert network["schedule"] == {"name": "step", "every": 2, "factor": 0.9, "warmup": 0.1}
     assert (network["l2"], network["batch_size"], network["seed"]) == (1e-5, 8, 3)
     assert first["active"] == {
-        "name": "lsh", "fraction": 0.05, "bits": 5, "tables": 7, "projection": "gaussian",
+        "name": "lsh", "fraction": 0.05, "bits": 5, "tables": 7, "family": "simhash",
+        "code_bits": None, "policy": "longest", "projection": "gaussian",
         "rank": 8, "transform": "simple", "center": False, "lookup": "tables", "code": "bits",
         "probes": 3, "ranking": "collisions", "candidates": 2, "rehash": "rows", "rehash_every": 50,
         "rebuild_every": 500, "pooled": False, "bucket": 64, "fill": 0, "correction": "none",

@@ -381,7 +381,7 @@ def test_a_file_without_labels_is_refused(hashgrad: Hashgrad, tmp_path: Path) ->
         (("--fill", "50"), "--fill needs --active with a share for the output layer as well, or"),
         (
             ("--task", "multilabel", "--rehash", "incremental"),
-            "needs rehash='rows', got 'incremental' (--task multilabel sets hidden 256",
+            "--pooled needs --rehash rows, got 'incremental' (--task multilabel sets hidden 256",
         ),
         (("--resume", "model", "--task", "multilabel"), "--task has no effect with --resume"),
         (("--resume", "model", "--weighting", "log"), "--weighting has no effect with --resume"),
