@@ -131,11 +131,19 @@ def test_every_option_reaches_the_network(hashgrad: Hashgrad) -> None:
     assert (network["l2"], network["batch_size"], network["seed"]) == (1e-5, 8, 3)
     assert first["active"] == {
         "name": "lsh", "fraction": 0.05, "bits": 5, "tables": 7, "family": "simhash",
-        "code_bits": None, "policy": "longest", "projection": "gaussian",
-        "rank": 8, "transform": "simple", "center": False, "lookup": "tables", "code": "bits",
-        "probes": 3, "ranking": "collisions", "candidates": 2, "rehash": "rows", "rehash_every": 50,
-        "rebuild_every": 500, "pooled": False, "bucket": 64, "fill": 0, "correction": "none",
+        "code_bits": None, "projection": "gaussian", "rank": 8, "transform": "simple",
+        "center": False, "lookup": "tables", "code": "bits", "probes": 3, "ranking": "collisions",
+        "candidates": 2, "rehash": "rows", "rehash_every": 50, "rebuild_every": 500,
+        "pooled": False, "bucket": 64, "policy": "longest", "fill": 0, "correction": "none",
     }  # fmt: skip
+
+
+def test_a_family_of_codes_reaches_the_network(hashgrad: Hashgrad, tags_file: Path) -> None:
+    words = ("--family", "dwta", "--code-bits", 4, "--policy", "fifo", "--hidden", 8, "--epochs", 1)
+    task = ("--task", "multilabel", "--json", "-")
+    active = hashgrad("train", tags_file, *task, *words).json["network"]["layers"][-1]["active"]
+    chosen = [active[name] for name in ("family", "code_bits", "policy", "probes")]
+    assert chosen == ["dwta", 4, "fifo", 1]
 
 
 def test_help_shows_the_defaults_of_the_table(

@@ -24,7 +24,7 @@ from hashgrad import (
     Step,
     WinnerTakeAll,
 )
-from hashgrad.defaults import PARAMETERS, check
+from hashgrad.defaults import PARAMETERS, check, from_dict
 from hashgrad.layers import layer_from_dict
 from hashgrad.optimizers import OPTIMIZERS
 from hashgrad.schedules import SCHEDULES
@@ -221,3 +221,10 @@ def test_a_network_shows_how_to_make_it_again():
 def test_a_schedule_counts_in_epochs(schedule, epoch, share):
     spec = core_schedule(schedule, rate=0.1, rows=1000, total=10_000)
     assert spec.at(round(epoch * 1000)) == pytest.approx(0.1 * share, abs=1e-4)
+
+
+def test_a_selector_of_a_file_from_before_there_were_families_hashes_by_angles():
+    selector = LSH(0.1, bits=5)
+    older = {k: v for k, v in selector.to_dict().items() if k not in LSH.added}
+    assert len(older) == len(selector.to_dict()) - 3
+    assert from_dict("active", older, SELECTORS) == selector

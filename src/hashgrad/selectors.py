@@ -8,6 +8,7 @@ The five methods are those compared by Spring and Shrivastava (2016), section 6.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -207,6 +208,9 @@ class LSH(Selector):
     """
 
     word: ClassVar[str] = "lsh"
+    added: ClassVar[Mapping[str, Any]] = {
+        "family": "simhash", "code_bits": None, "policy": "longest",
+    }  # fmt: skip
     fraction: float = default("fraction")
     bits: int = default("bits")
     tables: int = default("tables")
