@@ -29,7 +29,7 @@ def pooled(n_outputs: int, wrong: int = 4, **more: Any) -> LSH:
     } | more  # fmt: skip
     return LSH(
         wrong / n_outputs, pooled=True, rank=128, tables=16, code="bits", lookup="tables",
-        candidates=200, **chosen,
+        candidates=400, **chosen,
     )  # fmt: skip
 
 
