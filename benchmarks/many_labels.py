@@ -209,7 +209,8 @@ def main() -> None:
     parser.add_argument("--states", default="float32", help="Adam's, one hashgrad for each")
     parser.add_argument("--ours", action="store_true", help="leave the peers out")
     asked = parser.parse_args()
-    ours = {f"hashgrad, {state}": state for state in asked.states.split(",")}
+    states = asked.states.split(",")
+    ours = {"hashgrad" if s == "float32" else f"hashgrad, {s}": s for s in states}
     data = datasets.load("eurlex57k")
     weighting = datasets.Weighting.fitted("tfidf", data.x_train)
     if asked.tune:

@@ -397,6 +397,13 @@ void bind_study(nb::module_& m) {
       },
       "rows"_a, "a"_a);
   m.def(
+      "kernel_lowest",
+      [](In<float, 1> x) {
+        rule(x.shape(0) >= 1, "x must not be empty");
+        return active().lowest(x.data(), static_cast<uint32_t>(x.shape(0)));
+      },
+      "x"_a);
+  m.def(
       "kernel_hamming",
       [](In<uint64_t, 2> signatures, In<uint64_t, 1> query, std::optional<In<uint32_t, 1>> rows) {
         rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");

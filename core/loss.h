@@ -14,9 +14,12 @@ namespace hashgrad {
 // Returns the loss and writes delta = d loss / d z of each active output, both times `weight`;
 // delta also times `scale` (1 / batch size). output_weights (n_outputs, or null) weigh the logistic
 // loss's labels.
-//   softmax   -sum_y log p(y) / |labels|, p = softmax over the active outputs; several labels share
-//   the target evenly logistic  sum_i [log(1 + exp(z_i)) - y_i z_i] over the active outputs squared
-//   1/2 sum_i (z_i - y_i)^2, an output that is not active being 0
+//
+//   softmax: -sum_y log p(y) / |labels|, p = softmax over the active outputs; several labels share the target evenly
+//
+//   logistic: sum_i [log(1 + exp(z_i)) - y_i z_i] over the active outputs
+//
+//   squared: 1/2 sum_i (z_i - y_i)^2, an output that is not active being 0
 float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,
                      float scale, const float* output_weights, std::vector<float>& delta);
 

@@ -38,7 +38,7 @@ struct Pool {
     for (size_t k = brought; k < id.size(); k++) taken_[id[k]] = kDrawn;
     for (size_t e = 0; e < n_examples; e++)
       for (const auto label : labels(e)) taken_[static_cast<size_t>(label)] = kLabel;
-    drawn = brought < n ? static_cast<float>(id.size() - brought) / static_cast<float>(n - brought) : 0.f;
+    drawn = brought < n ? static_cast<float>(id.size() - brought) / static_cast<float>(n - brought) : 1.f;
     std::sort(id.begin(), id.end());
   }
 

@@ -218,6 +218,17 @@ def test_a_full_disk_when_columns_are_new_leaves_no_row_without_its_name(blobs, 
         assert float(row["loss"]) == record["loss"]
 
 
+def test_a_file_that_is_deleted_in_the_first_epoch_begins_anew(blobs, tmp_path, kind):
+    path = tmp_path / f"log.{kind}"
+
+    class Deletes(Callback):
+        def on_train_begin(self, network: Any, epochs: int) -> None:
+            path.unlink(missing_ok=True)
+
+    network().fit(*blobs, epochs=3, callbacks=[LOGGERS[kind](path), Deletes()])
+    assert epochs(path) == [1, 2, 3]
+
+
 def test_a_full_disk_at_the_first_epoch_leaves_no_row_without_its_name(blobs, tmp_path):
     path = tmp_path / "log.csv"
 

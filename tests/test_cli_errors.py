@@ -62,6 +62,8 @@ def model(hashgrad: Hashgrad, tmp_path: Path) -> Path:
             "--active 0.1,0.1 --pooled",
             "--batch-size must be above 1 where outputs are pooled, got 1",
         ),
+        ("--active 0.1,0.1 --pooled --correction inverse", "inverse needs --fill above 0, got"),
+        ("--lookup tables --code-bits 2", "--code-bits needs --family dwta or minhash, got"),
         ("--active 0.1,0.1 --correction log-q", "--correction needs --pooled, got 'log-q' without"),
         ("--epochs 0", "--epochs must be an integer in [1, 1000000], got 0"),
         ("--threads -1", "--threads must be an integer in [0, 1024], got -1"),

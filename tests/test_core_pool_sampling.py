@@ -64,6 +64,17 @@ def test_a_corrected_softmax_takes_the_chance_of_what_others_brought(fill: int) 
         np.testing.assert_allclose(got, w - 0.5 * g, rtol=2e-4, atol=2e-5)
 
 
+def test_a_pool_of_all_outputs_needs_no_correction() -> None:
+    rows = np.tile(ORDER, 3)
+    chance = np.full(N_OUTPUTS, 0.1, dtype=np.float32)
+    everything = {"kept": 1.0, "lookup": "scan", "loss": "softmax"}
+    plain, corrected = bounded(90, **everything), bounded(90, **everything)
+    one = train(plain, rows, len(rows))
+    two = train(corrected, rows, len(rows), chance=chance)
+    assert len(plain.pool()) == len(corrected.pool()) == N_OUTPUTS
+    assert one.loss_sum == two.loss_sum
+
+
 def test_chances_need_a_pooled_softmax_and_one_number_an_output() -> None:
     for net, n in ((network("logistic"), N_OUTPUTS), (network("softmax"), N_OUTPUTS - 1)):
         with pytest.raises(ValueError, match="chance must have one number an output"):
@@ -137,7 +148,9 @@ def buckets(net: Any, bound: int) -> list[dict[int, list[int]]]:
     return tables
 
 
-def bounded(bound: int, opt: Any = None, kept: float = 1.0, **more: Any) -> Any:
+def bounded(
+    bound: int, opt: Any = None, kept: float = 1.0, loss: str = "logistic", **more: Any
+) -> Any:
     settings: dict[str, Any] = {"lookup": "tables", "code": "bits", "probes": 1, **more}
     settings |= {"bits": BITS, "tables": TABLES, "bucket": bound, "rank": N_HIDDEN + 1}
     hashing = twin.lsh(**{"projection": "subspace", "pooled": True, "rehash_every": 1, **settings})
@@ -145,7 +158,7 @@ def bounded(bound: int, opt: Any = None, kept: float = 1.0, **more: Any) -> Any:
         twin.layer(N_HIDDEN, "relu"),
         twin.layer(N_OUTPUTS, "linear", "lsh", kept, lsh=hashing),
     ]
-    net = _core.Network(N_INPUTS, layers, "logistic", opt or twin.optimizer(), 3)
+    net = _core.Network(N_INPUTS, layers, loss, opt or twin.optimizer(), 3)
     net.build(twin.csr(examples()[0]), ORDER)
     return net
 

@@ -88,6 +88,15 @@ def test_sums_of_rows(level: str, columns: int) -> None:
         twin.close(_core.kernel_sum_rows(rows, a), terms.sum(axis=0), np.abs(terms).sum(axis=0))
 
 
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 129])
+def test_the_first_of_the_smallest(level: str, n: int) -> None:
+    assert _core.simd_level() == level
+    random = np.random.default_rng(n)
+    for _ in range(20):
+        x = random.integers(-1, 4, size=n).astype(np.float32)  # many are alike
+        assert _core.kernel_lowest(x) == x.argmin()
+
+
 @pytest.mark.parametrize("words", [*range(1, 10), 13, 32])
 def test_hamming_distances(level: str, words: int) -> None:
     assert _core.simd_level() == level

@@ -72,7 +72,7 @@ def test_loss_and_gradients_are_those_of_the_softmax_over_the_pool(
     z = z[:, classes]
     if correction == "log-q":
         share = loss.label_counts[classes] / loss.label_counts.sum()
-        chance = 1 - (1 - share.double()) ** N
+        chance = 1 - (1 - share.double()) ** (N - 1)
         shift = (chance + drawn * (1 - chance)).log()
         brought = torch.isin(torch.arange(len(classes)), torch.cat([own.flatten(), place]))
         torch.testing.assert_close(~sampled, brought & ~torch.isin(classes, target))

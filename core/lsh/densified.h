@@ -1,9 +1,11 @@
 // Densified families: hashes that are codes of a few bits, taken from the non-zeros of a row by comparisons alone.
-//   winner-take-all   columns in random order, in bins of 2^c: the place of a bin's largest entry, c bits
-//                     (Yagnik et al. 2011; densified: Chen and Shrivastava 2018)
-//   MinHash           columns hashed into bins: the low c bits of the least hash in a bin (one permutation: Li, Owen
-//   and
-//                     Zhang 2012; low bits: Li and Koenig 2010)
+//
+//   Winner-take-all: columns in random order, in bins of 2^c; the place of a bin's largest entry, c bits (Yagnik et al.
+//   2011; densified: Chen and Shrivastava 2018).
+//
+//   MinHash: columns hashed into bins; the low c bits of the least hash in a bin (one permutation: Li, Owen and Zhang
+//   2012; low bits: Li and Koenig 2010).
+//
 // An input is taken as it is, and its set is that of its non-zeros; a neuron's set is that of its largest weights, as
 // many as inputs have non-zeros on average. The bias, which stands in no comparison with other columns, is not hashed.
 //

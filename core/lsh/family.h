@@ -17,6 +17,7 @@
 // most.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -72,7 +73,8 @@ class HashFamily {
 
   // Densified only: bits of a neuron. `scale` is what the last rebuild found, set_size's.
   void hash_neuron(const float* w, float scale, Bins& bins, uint64_t* word) const {
-    densified_->hash_neuron(w, static_cast<uint32_t>(scale), bins, word);
+    const float most = static_cast<float>(n_columns_ - 1);  // a file may hold any number
+    densified_->hash_neuron(w, static_cast<uint32_t>(std::clamp(scale, 1.f, most)), bins, word);
   }
   float set_size(std::span<const Row> sample) const { return static_cast<float>(densified_->set_size(sample)); }
 

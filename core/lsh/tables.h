@@ -7,11 +7,16 @@
 //
 // A bounded bucket keeps some of the neurons that fall into it, and the others are in none. That is for one thread a
 // table. By policy:
-//   longest     those whose inner products can be largest: one neuron more takes the shortest one's place if it is
-//   longer fifo        the last ones: one more takes the oldest one's place, empty or not reservoir   each with the
-//   same chance (algorithm R, Vitter 1985): the c-th takes a random one of c places, if the
-//               bucket has it
-// The last two count a bucket's arrivals since the tables were filled, in the order of neurons' numbers.
+//
+//   longest: those whose inner products can be largest. One more takes the shortest one's place if it is longer.
+//
+//   fifo: the last ones to arrive. One more takes the oldest one's place, empty or not.
+//
+//   reservoir: of all arrivals each with the same chance (algorithm R, Vitter 1985). The c-th takes a random one of c
+//   places, if the bucket has it.
+//
+// The last two count a bucket's arrivals since the tables were filled, in the order of neurons' numbers. A neuron that
+// a bucket does not hold arrives again whenever it is hashed again.
 #pragma once
 
 #include <cstdint>

@@ -64,8 +64,8 @@ class Targets:
         p = counts / (counts.sum() if loss == "softmax" else self.n_rows + 1)
         return np.asarray(np.log(p if loss == "softmax" else p / (1 - p)), dtype=np.float32)
 
-    def chances(self, batch_size: int) -> Floats:
-        """The o chances that a batch holds a row with the label, by the labels' frequencies.
+    def chances(self, n_rows: int) -> Floats:
+        """The o chances that one of so many rows has the label, by the labels' frequencies.
 
         A label that no row has counts as one that half a row has.
 
@@ -75,7 +75,7 @@ class Targets:
         assert self.labels is not None
         counts = np.bincount(self.labels, minlength=self.n_outputs)
         shares = np.minimum(1, np.maximum(counts, 0.5) / self.n_rows)
-        return np.asarray(1 - (1 - shares) ** batch_size, dtype=np.float32)
+        return np.asarray(1 - (1 - shares) ** n_rows, dtype=np.float32)
 
     def without(self, retired: Labels, name: str = "y") -> Targets:
         """The same for the outputs that are left when labels are retired: labels become outputs.

@@ -92,12 +92,12 @@ class Adam(Optimizer):
     `m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g**2;`
     `w -= rate * m' / (sqrt(v') + epsilon)`, where `'` corrects the bias towards zero.
 
-    In training of many labels a step takes about as long as its bytes: 24 read and written a weight
-    with `state="float32"`, 16 with `"bfloat16"`, 12 with `"row"`. bfloat16 has eight bits of
-    precision; what is stored is rounded up or down at random, by bits that follow from seed, step
-    and place, so that the small changes of `v` hold on average. With `"row"`, `m` is in bfloat16
-    and `v` one number for each row as weights lie, a neuron's or, with `layout="input"`, an
-    input's: it takes the mean of `g**2` over the row's weights that have a gradient.
+    A step reads and writes 24 bytes a weight with `state="float32"`, 16 with `"bfloat16"`, 12 with
+    `"row"`, of which large layers save some of the time. bfloat16 has eight bits of precision; what
+    is stored is rounded up or down at random, by bits that follow from seed, step and place, so
+    that the small changes of `v` hold on average. With `"row"`, `m` is in bfloat16 and `v` one
+    number for each row as weights lie, a neuron's or, with `layout="input"`, an input's: it takes
+    the mean of `g**2` over the row's weights that have a gradient.
 
     Args:
         rate: learning rate, above 0.

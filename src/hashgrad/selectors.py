@@ -178,8 +178,9 @@ class LSH(Selector):
             ones do.
         policy: which of those that fall into a bucket it keeps: `"longest"`, whose inner products
             can be largest; `"fifo"`, the last ones: another takes the oldest one's place;
-            `"reservoir"`, each with the same chance. Tables are filled, by outputs' numbers, at
-            rebuilds and at the end of an epoch; a bucket counts from there on.
+            `"reservoir"`, a random choice of all arrivals. Tables are filled, by outputs' numbers,
+            at rebuilds and at the end of an epoch; a bucket counts from there on, and an output
+            that it left out arrives again whenever it is hashed again.
         fill: outputs in such a pool, at least: those missing are drawn at random.
         correction: `"log-q"`, for the softmax: take from an output's score, where another example
             of the batch brought it into the pool, the logarithm of the chance of that (by its
@@ -190,7 +191,8 @@ class LSH(Selector):
             of `partial_fit`, of one buffer of a stream.
             `"inverse"`, for the logistic loss with `fill`: what was drawn counts the inverse of its
             chance to be drawn (1 / p), so that loss and gradients are those of all outputs in the
-            mean. `"none"` takes the pool for all there is.
+            mean, as long as batches bring less than `fill`; else nothing is drawn, and nothing
+            corrected. `"none"` takes the pool for all there is.
 
     Raises:
         TypeError: a value of the wrong type.

@@ -227,7 +227,7 @@ def chunks(
     last = network.layers[-1].selector
     chance = None
     if isinstance(last, LSH) and last.correction == "log-q":
-        chance = job.targets.take(job.rows).chances(batch_size)
+        chance = job.targets.take(job.rows).chances(batch_size - 1)
     size = max(_FIRST_CHUNK // network.batch_size, 1) * network.batch_size
     while position < len(order):
         chunk = order[position : position + size]

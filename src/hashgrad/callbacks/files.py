@@ -172,7 +172,7 @@ class CSVLogger(_FileLogger):
         if names.keys() <= set(self._columns):
             self._grow(_table(rows, self._columns))
             return
-        earlier = self._records()
+        earlier = self._records() if self.path.is_file() else []
         columns = list(dict.fromkeys([*self._columns, *names]))
         self._replace([*earlier, *rows], columns)
         self._columns = columns  # the file has them only now

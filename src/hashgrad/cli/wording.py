@@ -59,12 +59,16 @@ def in_options(message: str, options: Mapping[str, str]) -> str:
         preposition, name, value = found[1] or "", found[2], found[3].strip("'")
         if value in ("False", "None"):
             return f"{'without' if preposition == 'with ' else f'{preposition}no'} {flags[name]}"
-        return f"{preposition}{flags[name]}" + ("" if value == "True" else f" {value}")
+        others = found[4].replace("'", "")  # " or that"
+        return f"{preposition}{flags[name]}" + ("" if value == "True" else f" {value}{others}")
 
     text = re.sub(rf"^({names})(?= (?:{_VERBS}|\*) | ')", flag, message)
     text = re.sub(rf"(?<= \* )({names})(?= (?:{_VERBS}) )", flag, text)
     value = r"'[^']*'|[+-]?\w[\w.+-]*(?<!\.)"
-    text = re.sub(rf"(with )?(?<![\w./'\"-])({names})=({value})(?![/\w])", setting, text)
+    text = re.sub(
+        rf"(with )?(?<![\w./'\"-])({names})=({value})((?: or '[^']*')*)(?![/\w])", setting, text
+    )
+    text = re.sub(rf"(?<= needs )({names})(?= (?:above|below) )", flag, text)
     text = re.sub(rf"(?<=[a-z,] )({names})(?= '[\w-]+'(?:,| with| and|$))", flag, text)
     if joined:
         text = re.sub(rf"(?<![\w./'\"-])({joined})(?![\w./='\"(-])", flag, text)

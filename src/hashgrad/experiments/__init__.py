@@ -28,7 +28,7 @@ _SUMMARY = (
     "Spring and Shrivastava (2016) train networks that evaluate, for each input, only the few "
     "neurons with the largest activations (the active ones), found by hashing: LSH. Beside it "
     "stand the dense network (NN), the exact choice (WTA), and two kinds of dropout (VD, AD). "
-    "Each of their claims is tested here; 'open' means that this session cannot tell."
+    "Each of their claims is tested here; 'open' means that this run cannot tell."
 )
 _SIZES_SAID = {
     "quick": "quick: small networks, few examples; a smoke test, which says nothing of the paper",

@@ -60,7 +60,7 @@ class LSHSoftmaxLoss(Hashed):
         correction: `"log-q"` or `"none"`.
         class_counts: how often each class occurs (n_classes), for the first biases and the
             correction; both begin alike for all classes without.
-        lsh: how to hash (`hashgrad.LSH`); its fraction counts for nothing.
+        lsh: how to hash (`hashgrad.LSH`); its fraction, fill and correction count for nothing.
         sparse: give `weight.grad` and `bias.grad` as sparse tensors, for `torch.optim.SparseAdam`;
             under `torch.compile` they are dense all the same.
         seed: of the hash functions and of what is drawn.
@@ -170,7 +170,7 @@ class LSHSoftmaxLoss(Hashed):
             return torch.zeros(len(classes))
         self.label_counts.index_add_(0, labels, torch.ones_like(labels))
         share = self.label_counts.index_select(0, classes) / self.label_counts.sum()
-        chance = -torch.expm1(labels.shape[0] * torch.log1p(-share.clamp(max=1 - 1e-6)))
+        chance = -torch.expm1((labels.shape[0] - 1) * torch.log1p(-share.clamp(max=1 - 1e-6)))
         shift = (chance + drawn * (1 - chance)).clamp(min=1e-9).log().float()
         return shift.where(sampled, (shift - drawn.log()).clamp(max=_NO_SAMPLE))
 
