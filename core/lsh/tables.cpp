@@ -57,11 +57,11 @@ void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm
   capacity_ = static_cast<uint32_t>(bound_ ? std::min<size_t>(bound_, ample) : ample);
   if (n_buckets * capacity_ >= kMoving) throw std::length_error("a hash table of more than 2^32 slots");
   const size_t n_slots = n_tables * n_buckets * capacity_;
-  const bool by_length = bound_ && !counts_arrivals();
-  if (slots_.size() != n_slots) slots_ = Array<uint32_t>(n_slots), length_ = Array<float>(by_length ? n_slots : 0);
+  if (slots_.size() != n_slots)
+    slots_ = Array<uint32_t>(n_slots), length_ = Array<float>(keeps_longest() ? n_slots : 0);
   std::vector<uint32_t> order(n_neurons_);
   std::iota(order.begin(), order.end(), 0u);
-  if (most > capacity_ && by_length)
+  if (most > capacity_ && keeps_longest())
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return norm[a] > norm[b]; });
   team.each(n_tables, 1, [&](int, size_t t) {
     const size_t first = first_slot(static_cast<int>(t));
@@ -72,13 +72,13 @@ void Tables::rebuild(const uint64_t* signatures, size_t words, const float* norm
       for (const uint32_t i : order) arrive(static_cast<int>(t), i, key_of(t, i));
       return;
     }
-    if (bound_) std::fill_n(&length_[first], n_buckets * capacity_, kNone);
+    if (keeps_longest()) std::fill_n(&length_[first], n_buckets * capacity_, kNone);
     load[t].assign(n_buckets, 0);
     for (const uint32_t i : order) {
       const uint32_t bucket = key_of(t, i), at = bucket * capacity_ + load[t][bucket];
       const bool fits = load[t][bucket] < capacity_;
       if (fits) slots_[first + at] = i, load[t][bucket]++;
-      if (fits && bound_) length_[first + at] = norm[i];
+      if (fits && keeps_longest()) length_[first + at] = norm[i];
       place_[t * n_neurons_ + i] = fits ? at : kEmpty;
     }
   });
@@ -105,7 +105,7 @@ void Tables::insert(int table, uint32_t neuron, uint32_t key, float norm) {
   const uint32_t first = key * capacity_;
   uint32_t* slots = &slots_[first_slot(table)];
   uint32_t found = kEmpty;
-  if (bound_) {
+  if (keeps_longest()) {
     float* length = &length_[first_slot(table)];
     const uint32_t at = first + active().lowest(length + first, capacity_);
     if (length[at] < norm) {
@@ -125,13 +125,13 @@ void Tables::move(int table, uint32_t neuron, const uint64_t* signature, float n
   const uint32_t seen = AtomicRef(place).load_relaxed();
   if (seen == kMoving) return;
   if (seen != kEmpty && seen / capacity_ == to) {
-    if (bound_ && !counts_arrivals()) length_[first_slot(table) + seen] = norm;
+    if (keeps_longest()) length_[first_slot(table) + seen] = norm;
     return;
   }
   const uint32_t from = AtomicRef(place).exchange(kMoving);
   if (from == kMoving) return;
   if (from != kEmpty) AtomicRef(slots_[first_slot(table) + from]).store(kEmpty);
-  if (from != kEmpty && bound_ && !counts_arrivals()) length_[first_slot(table) + from] = kNone;
+  if (from != kEmpty && keeps_longest()) length_[first_slot(table) + from] = kNone;
   insert(table, neuron, to, norm);
 }
 

@@ -56,6 +56,7 @@ class Tables {
   void insert(int table, uint32_t neuron, uint32_t key, float norm);
   void arrive(int table, uint32_t neuron, uint32_t key);
   bool counts_arrivals() const { return bound_ && policy_ != Policy::kLongest; }
+  bool keeps_longest() const { return bound_ && policy_ == Policy::kLongest; }
   size_t first_slot(int table) const { return (static_cast<size_t>(table) << bits_) * capacity_; }
   uint32_t& place(int table, uint32_t neuron) { return place_[static_cast<size_t>(table) * n_neurons_ + neuron]; }
 
