@@ -247,6 +247,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("rebuild_every", &LshSpec::rebuild_every)
       .def_rw("pooled", &LshSpec::pooled)
       .def_rw("bucket", &LshSpec::bucket)
+      .def_rw("query_every", &LshSpec::query_every)
       .def_rw("fill", &LshSpec::fill);
   word(lsh, "family", &LshSpec::family, kFamilies);
   word(lsh, "projection", &LshSpec::projection, kProjections);

@@ -152,6 +152,7 @@ void Layer::propose(Example& example, Worker& w) const {
 void Layer::scan(Range own, const Group& group, Worker& w) const {
   w.query.clear(), w.score.clear();
   for (size_t e = 0; e < group.size(); e++) {
+    if (!scans(group[e].ask)) continue;
     Passage& p = group[e].passages[number_];
     w.query.push_back(&p.query);
     w.score.push_back(p.proposal.score.data());

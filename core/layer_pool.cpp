@@ -26,30 +26,28 @@ constexpr uint32_t kRowsAtOnce = 24;  // of gradients, before they are taken for
 void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
   const auto n = static_cast<uint32_t>(group.size());
   if (me.index == 0) {
-    pool.n_examples = n;
-    pool.columns = round_up(n, kBlock);
+    pool.take_in(n);
     pool.input.resize(n * stride_);
     if (number_ > 0) pool.towards.resize(n * stride_);
-    pool.turned.resize(n_columns_ * pool.columns);
+    pool.turned.resize(n_columns_ * pool.n_panels() * pool.width);
     pool.unite(
         spec_.n_outputs, spec_.lsh.fill, Random(seed_, Purpose::kPool, number_, group[0].ask.step),
         [&](size_t e) -> const std::vector<uint32_t>& { return group[e].passages[number_].proposal.id; },
         [&](size_t e) { return group[e].ask.forced; });
-    pool.z.resize(pool.id.size() * pool.columns);
+    pool.z.resize(pool.id.size() * pool.n_panels() * pool.width);
   }
   me.meet();
   const Range own = examples_of(me, pool);
   const size_t end = own.to == n ? pool.columns : own.to;
-  for (uint32_t j = 0; j < n_columns_; j++)
-    std::fill(&pool.turned[j * pool.columns + own.from], &pool.turned[j * pool.columns] + end, 0.f);
-  for (uint32_t e = own.from; e < own.to; e++) {
+  for (size_t e = own.from; e < end; e++) {
+    float* column = pool.inputs(e, n_columns_);
+    if (e % kBlock == 0)
+      for (uint32_t j = 0; j < n_columns_; j++) std::fill_n(column + j * pool.width, kBlock, 0.f);
+    if (e >= n) continue;
     const Row& x = group[e].input_of(number_);
     float* row = &pool.input[e * stride_];
     std::fill_n(row, stride_, 0.f);
-    for (uint32_t k = 0; k < x.n; k++) {
-      row[x.index[k]] = x.value[k];
-      pool.turned[x.index[k] * pool.columns + e] = x.value[k];
-    }
+    for (uint32_t k = 0; k < x.n; k++) row[x.index[k]] = column[x.index[k] * pool.width] = x.value[k];
   }
   me.meet();
 }
@@ -57,10 +55,13 @@ void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
 void Layer::evaluate_pool(const Member& me, Pool& pool, Worker& w) const {
   const Range own = rows_of(me, pool);
   const uint32_t n = own.to - own.from;
-  float* z = pool.z.data() + own.from * pool.columns;
-  std::fill_n(z, n * pool.columns, 0.f);
-  active().multiply({weight_.data(), stride_, 1, pool.id.data() + own.from}, n, {pool.turned.data(), pool.columns},
-                    n_columns_, static_cast<uint32_t>(pool.columns), z, pool.columns);
+  for (size_t p = 0; p < pool.n_panels(); p++) {
+    float* z = pool.scores(p * pool.width) + own.from * pool.width;
+    std::fill_n(z, n * pool.width, 0.f);
+    active().multiply({weight_.data(), stride_, 1, pool.id.data() + own.from}, n,
+                      {pool.inputs(p * pool.width, n_columns_), pool.width}, n_columns_,
+                      static_cast<uint32_t>(pool.of_panel(p)), z, pool.width);
+  }
   Counts& counts = w.counts[number_];
   counts.forward += uint64_t{n} * pool.n_examples * n_columns_;
   counts.candidates += uint64_t{n} * pool.n_examples;
@@ -73,9 +74,11 @@ void Layer::back_pool(const Member& me, const Group& group, Pool& pool, Worker& 
   const auto n_rows = static_cast<uint32_t>(pool.id.size());
   if (number_ > 0 && own.from < own.to) {
     std::fill(&pool.towards[own.from * stride_], pool.towards.data() + own.to * stride_, 0.f);
-    active().multiply({pool.z.data() + own.from, 1, pool.columns}, own.to - own.from,
-                      {weight_.data(), stride_, 1, pool.id.data()}, n_rows, static_cast<uint32_t>(stride_),
-                      &pool.towards[own.from * stride_], stride_);
+    for (uint32_t from = own.from, to; from < own.to; from = to) {  // a panel's examples
+      to = std::min(own.to, static_cast<uint32_t>((from / pool.width + 1) * pool.width));
+      active().multiply({pool.scores(from), 1, pool.width}, to - from, {weight_.data(), stride_, 1, pool.id.data()},
+                        n_rows, static_cast<uint32_t>(stride_), &pool.towards[from * stride_], stride_);
+    }
     w.counts[number_].backward += uint64_t{own.to - own.from} * n_rows * stride_;
   }
   for (uint32_t e = own.from; number_ > 0 && e < own.to; e++) {
@@ -96,8 +99,11 @@ void Layer::step_pool(const Member& me, const Rate& rate, const Pool& pool, Work
   for (uint32_t from = own.from; from < own.to; from += kRowsAtOnce) {
     const uint32_t n = std::min(kRowsAtOnce, own.to - from);
     std::fill_n(w.gradient.data(), n * stride_, 0.f);
-    active().multiply({pool.z.data() + from * pool.columns, pool.columns}, n, {pool.input.data(), stride_},
-                      pool.n_examples, static_cast<uint32_t>(stride_), w.gradient.data(), stride_);
+    for (uint32_t e = 0, to; e < pool.n_examples; e = to) {
+      to = std::min(pool.n_examples, e + static_cast<uint32_t>(pool.width));
+      active().multiply({pool.scores(e) + from * pool.width, pool.width}, n, {&pool.input[e * stride_], stride_},
+                        to - e, static_cast<uint32_t>(stride_), w.gradient.data(), stride_);
+    }
     counts.update += uint64_t{n} * pool.n_examples * stride_;
     for (uint32_t r = 0; r < n; r++) {
       const uint32_t i = pool.id[from + r];

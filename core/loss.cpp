@@ -65,13 +65,13 @@ float squared(const ActiveSet& outputs, const float* target, uint32_t n_outputs,
 void shift_others(const Pool& pool, float* z, std::span<Example* const> examples, std::span<const float> log_chance) {
   for (size_t e = 0; e < examples.size(); e++) {
     Proposal& own = examples[e]->passages.back().proposal;
-    for (size_t k = 0; k < own.id.size(); k++) own.z[k] = z[pool.position(own.id[k]) * pool.columns + e];
+    for (size_t k = 0; k < own.id.size(); k++) own.z[k] = z[pool.position(own.id[k]) * pool.width + e];
   }
   for (size_t i = 0; i < log_chance.size(); i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * pool.columns + e] -= log_chance[i];
+    for (size_t e = 0; e < kBlock; e++) z[i * pool.width + e] -= log_chance[i];
   for (size_t e = 0; e < examples.size(); e++) {
     const Proposal& own = examples[e]->passages.back().proposal;
-    for (size_t k = 0; k < own.id.size(); k++) z[pool.position(own.id[k]) * pool.columns + e] = own.z[k];
+    for (size_t k = 0; k < own.id.size(); k++) z[pool.position(own.id[k]) * pool.width + e] = own.z[k];
   }
 }
 
@@ -81,12 +81,12 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
                          const float* example_weights, float scale, const float* output_weights, float known,
                          std::span<const float> log_chance, std::span<const float> pool_weights) {
   const bool weighted = !pool_weights.empty();
-  const size_t columns = pool.columns;
+  const size_t width = pool.width;
   const auto n = static_cast<uint32_t>(pool.id.size());
-  float* z = pool.z.data() + from;
+  float* z = pool.scores(from);
   const auto weight_of = [&](int32_t label) { return output_weights ? output_weights[label] : 1.f; };
   const auto at = [&](int32_t label, size_t e) -> float& {
-    return z[pool.position(static_cast<uint32_t>(label)) * columns + e];
+    return z[pool.position(static_cast<uint32_t>(label)) * width + e];
   };
   if (!log_chance.empty()) shift_others(pool, z, examples, log_chance);
   float right[kBlock] = {}, wrong[kBlock] = {}, top[kBlock] = {}, factor[kBlock] = {};
@@ -94,15 +94,15 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
     const std::span<const int32_t> labels = targets.labels(examples[e]->row);
     for (const int32_t label : labels)
       right[e] += at(label, e) * (loss == Loss::kSoftmax ? 1.f / static_cast<float>(labels.size()) : weight_of(label));
-    for (uint32_t i = 0; weighted && i < n; i++) wrong[e] += pool_weights[i] * softplus(z[i * columns + e]);
+    for (uint32_t i = 0; weighted && i < n; i++) wrong[e] += pool_weights[i] * softplus(z[i * width + e]);
   }
   float total[kBlock];
   if (loss == Loss::kSoftmax)
-    active().softmax(z, columns, n, top, total);
+    active().softmax(z, width, n, top, total);
   else
-    active().logistic(z, columns, n, total);
+    active().logistic(z, width, n, total);
   for (uint32_t i = 0; weighted && i < n; i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] *= pool_weights[i];
+    for (size_t e = 0; e < kBlock; e++) z[i * width + e] *= pool_weights[i];
   for (size_t e = 0; e < examples.size(); e++) {
     Example& example = *examples[e];
     const std::span<const int32_t> labels = targets.labels(example.row);
@@ -117,7 +117,7 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
     factor[e] = none || !example.learns ? 0.f : weight * scale;
   }
   for (uint32_t i = 0; i < n; i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * columns + e] *= factor[e];
+    for (size_t e = 0; e < kBlock; e++) z[i * width + e] *= factor[e];
 }
 
 float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,

@@ -30,11 +30,12 @@ void Model::forward(const Group& group, const Member& me, Worker& w, Pool* pool)
 void Model::choose(const Layer& layer, Range scanned, const Group& group, const Member& me, Worker& w) const {
   const size_t mine = me.first(group.size()), end = me.last(group.size());
   for (size_t e = mine; e < end; e++) layer.propose(group[e], w);
-  if (!layer.scans(group[0].ask)) return;
+  if (!layer.may_scan()) return;
   me.meet();
   layer.scan(scanned, group, w);
   me.meet();
-  for (size_t e = mine; e < end; e++) layer.nominate(group[e], w);
+  for (size_t e = mine; e < end; e++)
+    if (layer.scans(group[e].ask)) layer.nominate(group[e], w);
 }
 
 void Model::forward_pool(const Group& group, const Member& me, Worker& w, Pool& pool) const {

@@ -291,7 +291,7 @@ void Network::end_epoch(bool complete) {
   land_all();
   collect_counts();
   Team team(static_cast<int>(std::max<size_t>(1, walkers_.size())));
-  if (built_ && complete) rehash_marked(team);
+  if (built_ && complete) rehash_marked(team, false);
   for (Layer& layer : layers())
     if (layer.index()) layer.index()->refill_tables(team);
 }

@@ -126,7 +126,7 @@ class Network {
 
   // trainer.cpp; hogwild.cpp: train_hogwild, train_on_copies, tally; simulated.cpp: train_simulated, land
   void upkeep(const TrainingJob& job, Team& team);
-  void rehash_marked(Team& team);
+  void rehash_marked(Team& team, bool for_training);  // or for all who may ask
   void rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team);
   uint64_t until_upkeep() const;
   Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;

@@ -17,10 +17,19 @@ struct Pool {
   float drawn = 0.f;         // share of the others that was drawn at random beside those the examples brought
   uint32_t n_examples = 0;
   size_t columns = 0;          // n_examples in whole blocks
+  size_t width = 0;            // columns lie in panels of so many, so that a panel's rows follow each other in memory
   std::vector<float> input;    // n_examples x stride: [x; 1]
-  std::vector<float> turned;   // n_inputs x columns: the same turned round
-  std::vector<float> z;        // id.size() x columns: w.x + b, and then d loss / dz
+  std::vector<float> turned;   // panels of n_inputs x width: the same turned round
+  std::vector<float> z;        // panels of id.size() x width: w.x + b, and then d loss / dz
   std::vector<float> towards;  // n_examples x stride: d loss / d input
+
+  void take_in(uint32_t n) { n_examples = n, columns = round_up(n, kBlock), width = std::min(columns, kPanel); }
+  size_t n_panels() const { return (columns + width - 1) / width; }
+  size_t of_panel(size_t p) const { return std::min(width, columns - p * width); }  // columns that it holds
+  // A column: its first row; the next one is `width` further on.
+  float* scores(size_t e) { return z.data() + place(e, id.size()); }
+  float* inputs(size_t e, size_t n_inputs) { return turned.data() + place(e, n_inputs); }
+  const float* scores(size_t e) const { return z.data() + place(e, id.size()); }
 
   // The union of the examples' neurons, their labels among them, filled up at random to `least` of n.
   template <class Ids, class Labels>
@@ -51,6 +60,8 @@ struct Pool {
   }
 
  private:
+  size_t place(size_t e, size_t n_rows) const { return e / width * n_rows * width + e % width; }
+  static constexpr size_t kPanel = 64;  // what products take at once
   static constexpr uint8_t kFound = 1, kDrawn = 2, kLabel = 3;
   std::vector<uint8_t> taken_;  // per neuron of the layer: is it in `id`, and by whose doing?
 };

@@ -111,6 +111,7 @@ struct LshSpec {
   uint32_t bucket = 64;  // pooled: neurons that a bucket of a table holds, at most
   Policy policy = Policy::kLongest;  // which of those that fall in it
   uint32_t fill = 0;                 // neurons in such a pool, at least; those missing are drawn at random
+  uint64_t query_every = 1;          // pooled: of so many examples one looks for neurons in training; 0: none does
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {
@@ -131,6 +132,7 @@ struct LshSpec {
     rule(pooled || policy == Policy::kLongest,
          "policy must be 'longest' unless pooled is set, got '" + kPolicies.name(policy) + "'");
     rule(pooled || fill == 0, "fill must be 0 unless pooled is set, got " + std::to_string(fill));
+    rule(pooled || query_every == 1, "query_every must be 1 unless pooled is set, got " + std::to_string(query_every));
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
     rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");
     rule(!(lookup == Lookup::kScan && ranking == Ranking::kCollisions),

@@ -107,9 +107,9 @@ void Network::build(const Batch& batch, std::span<const uint32_t> sample, int th
   next_rehash_ = step_ + rehash_every_;
 }
 
-void Network::rehash_marked(Team& team) {
+void Network::rehash_marked(Team& team, bool for_training) {
   for (size_t l = 0; l < layers().size(); l++)
-    if (LshIndex* index = layers()[l].index())
+    if (LshIndex* index = layers()[l].index(); index && (!for_training || layers()[l].spec().lsh.query_every))
       ledger_.layers[l].rehash += index->rehash_marked(layers()[l].weights(), team);
 }
 
@@ -117,7 +117,7 @@ void Network::rehash(int threads) {
   check_open("changed");
   const std::unique_lock writing(mutex_);
   Team team(threads);
-  if (built_) rehash_marked(team);
+  if (built_) rehash_marked(team, false);
 }
 
 void Network::upkeep(const TrainingJob& job, Team& team) {
@@ -129,7 +129,7 @@ void Network::upkeep(const TrainingJob& job, Team& team) {
     next_rebuild_ = step_ + rebuild_interval_;
     next_rehash_ = step_ + rehash_every_;
   } else if (step_ >= next_rehash_) {
-    rehash_marked(team);
+    rehash_marked(team, true);
     next_rehash_ = step_ + rehash_every_;
   }
 }

@@ -116,8 +116,8 @@ def test_steps_equal_the_twins(name: str, l2: float, loss: str, layout: str) -> 
         for layer, (w, by_input) in enumerate(zip(W, [layout == "input", False], strict=True))
     ]
     random = np.random.default_rng(0)
-    for t, n in enumerate([8, 19, 1, 33], start=1):
-        rows = random.choice(N_ROWS, n, replace=False).astype(np.uint32)
+    for t, n in enumerate([8, 19, 1, 33, 70, 128], start=1):  # a panel of examples, or several
+        rows = random.choice(N_ROWS, n, replace=n > N_ROWS).astype(np.uint32)
         train(net, rows, n, rate=0.02)
         step(net, rules, W, rows, 0.02, t, loss)
         for got, expected in zip(twin.augmented(net), W, strict=True):
@@ -167,8 +167,9 @@ def test_the_same_bits_on_any_number_of_threads(name: str, layout: str, lookup: 
     nets = []
     for threads in (1, 2, 3, 5):
         net = network("softmax", twin.optimizer(name), layout, lookup=lookup, fill=30, **bits)
-        for size in (16, 37):
-            train(net, batch_size=size, threads=threads, none=True, rate=0.05)
+        for size in (16, 37, 101):
+            rows = np.tile(ORDER, 1 + size // N_ROWS)
+            train(net, rows, batch_size=size, threads=threads, none=True, rate=0.05)
         nets.append(net)
     for other in nets[1:]:
         for key, value in nets[0].tensors().items():
@@ -241,6 +242,7 @@ def test_what_is_counted_is_what_is_multiplied() -> None:
         ({"lookup": "exact"}, "lookup must be 'scan' or 'tables' where pooled is set, got 'exact'"),
         ({"rehash": "incremental"}, "rehash must be 'rows' where pooled is set"),
         ({"pooled": False, "fill": 9}, "fill must be 0 unless pooled is set, got 9"),
+        ({"pooled": False, "query_every": 0}, "query_every must be 1 unless pooled is set, got 0"),
     ],
 )
 def test_what_does_not_go_with_a_pool_is_refused(change: dict[str, Any], rule: str) -> None:

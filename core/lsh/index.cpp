@@ -232,7 +232,7 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
 
 void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> queries, float* const* score,
                     LookupScratch& s) const {
-  if (from >= to) return;
+  if (from >= to || queries.empty()) return;
   if (family_.bytes()) {
     s.query.clear();
     for (const Query* q : queries) s.query.push_back(q->byte.data());

@@ -15,16 +15,24 @@ class Lsh final : public Selector {
         n_neurons_(spec.n_outputs),
         candidates_(spec.lsh.candidates),
         pooled_(spec.pools()),
+        query_every_(spec.lsh.query_every),
         index_(std::move(index)) {}
 
   // The tables of a pooled layer find hard negatives, many of them, fast; prediction wants the best few, and compares
   // the codes of all.
-  bool scans(const Ask& ask) const override { return !ask.exact && (index_->scans() || (pooled_ && !ask.training)); }
+  bool may_scan() const override { return index_->scans() || pooled_; }
+  bool scans(const Ask& ask) const override {
+    return !ask.exact && (index_->scans() || (pooled_ && !ask.training)) && looks(ask);
+  }
 
   void propose(const Row& x, uint32_t, const Ask& ask, Query& query, SelectScratch& scratch, Proposal& out,
                Counts& counts) const override {
     out.all = ask.exact;
     if (ask.exact) return;
+    if (!looks(ask)) {
+      out.id.clear();
+      return propose_forced(ask.forced, out);
+    }
     const bool moves = ask.training && index_->incremental();
     index_->family().hash_query(x, moves, query);
     counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost(scans(ask));
@@ -46,6 +54,11 @@ class Lsh final : public Selector {
   LshIndex* index() override { return index_.get(); }
 
  private:
+  // Of a pool's examples, some look for neurons; the others learn from what those find.
+  bool looks(const Ask& ask) const {
+    return !pooled_ || !ask.training || (query_every_ > 0 && ask.step % query_every_ == 0);
+  }
+
   // What goes into a pool is evaluated for all: as many wrong neurons as are to be kept, beside the right ones.
   uint32_t wanted(const Ask& ask) const {
     if (pooled_ && ask.training) return n_kept_ + static_cast<uint32_t>(ask.forced.size());
@@ -56,6 +69,7 @@ class Lsh final : public Selector {
   uint32_t n_kept_, n_neurons_;
   double candidates_;  // for each one kept
   bool pooled_;
+  uint64_t query_every_;
   std::unique_ptr<LshIndex> index_;
 };
 

@@ -119,6 +119,11 @@ PARAMETERS: dict[str, Parameter] = {
         Interval(0, 2**31 - 1, integer=True),
         "Outputs in such a union at least; those missing are drawn at random.",
     ),
+    "query_every": Parameter(
+        1,
+        Interval(0, 2**31 - 1, integer=True),
+        "Of so many examples one looks for outputs while a pooled layer trains; 0 = none does.",
+    ),
     "correction": Parameter(
         "none",
         Choice(("none", "log-q", "inverse")),

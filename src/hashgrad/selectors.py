@@ -182,6 +182,10 @@ class LSH(Selector):
             at rebuilds and at the end of an epoch; a bucket counts from there on, and an output
             that it left out arrives again whenever it is hashed again.
         fill: outputs in such a pool, at least: those missing are drawn at random.
+        query_every: of so many examples one asks the hashes, while such a layer trains; the others
+            learn from what it has found, from all labels of the batch and from what was drawn.
+            With 0 nobody asks: a loss sampled by the batch's labels and `fill`; hashes then serve
+            prediction, and are brought up to date when an epoch ends.
         correction: `"log-q"`, for the softmax: take from an output's score, where another example
             of the batch brought it into the pool, the logarithm of the chance of that (by its
             labels' frequencies, and by drawing). The sum over the pool then stands for the sum over
@@ -211,7 +215,7 @@ class LSH(Selector):
 
     word: ClassVar[str] = "lsh"
     added: ClassVar[Mapping[str, Any]] = {
-        "family": "simhash", "code_bits": None, "policy": "longest",
+        "family": "simhash", "code_bits": None, "policy": "longest", "query_every": 1,
     }  # fmt: skip
     fraction: float = default("fraction")
     bits: int = default("bits")
@@ -234,6 +238,7 @@ class LSH(Selector):
     bucket: int = default("bucket")
     policy: str = default("policy")
     fill: int = default("fill")
+    query_every: int = default("query_every")
     correction: str = default("correction")
 
     def __post_init__(self) -> None:
@@ -262,6 +267,10 @@ class LSH(Selector):
             )
         if self.fill and not self.pooled:
             raise ValueError(f"fill needs pooled=True, got fill={self.fill} with pooled=False")
+        if self.query_every != default("query_every") and not self.pooled:
+            raise ValueError(
+                f"query_every needs pooled=True, got {self.query_every} with pooled=False"
+            )
         if self.correction != "none" and not self.pooled:
             raise ValueError(
                 f"correction needs pooled=True, got {self.correction!r} with pooled=False"

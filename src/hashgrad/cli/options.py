@@ -28,7 +28,7 @@ SELECTOR = LSH.word
 SELECTING = (
     "alpha", "beta", "bits", "tables", "family", "code_bits", "projection", "rank", "transform",
     "center", "lookup", "code", "probes", "ranking", "candidates", "rehash", "rehash_every",
-    "rebuild_every", "pooled", "bucket", "policy", "fill", "correction",
+    "rebuild_every", "pooled", "bucket", "policy", "fill", "query_every", "correction",
 )  # fmt: skip
 
 # What `--task multilabel` takes where the user says nothing: outputs are chosen, not neurons of
@@ -281,7 +281,7 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     activation = given(params, "activation").get("activation")
     pooling: dict[str, Any] = {
         name: settings.pop(name)
-        for name in ("pooled", "bucket", "policy", "fill", "correction")
+        for name in ("pooled", "bucket", "policy", "fill", "query_every", "correction")
         if name in settings
     }
     if pooling and len(shares) == len(sizes):
