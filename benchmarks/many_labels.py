@@ -163,7 +163,15 @@ def train_ours(
     x, y, x_test, scores = data
     how = {**OURS, **other}
     hashing = LSH(
-        4 / y.shape[1], pooled=True, rank=64, bits=8, tables=64, code="bits", lookup="scan"
+        15 / y.shape[1],
+        pooled=True,
+        rank=64,
+        bits=8,
+        tables=64,
+        code="bits",
+        lookup="scan",
+        query_every=4,
+        candidates=10,
     )
     net = Network(
         x.shape[1],

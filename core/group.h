@@ -35,14 +35,15 @@ struct Passage {
   Query query;
   Codes codes;  // of the input, where the weights are compact
   Proposal proposal;
-  ActiveSet active;               // neurons kept; after activation, of a ReLU layer only those above zero
-  std::vector<float> activation;  // f(z), before the gain, where its slope depends on it (tanh and sigmoid)
-  std::vector<float> delta;       // d loss / d z of the same neurons
-  std::vector<float> towards;     // d loss / d input, in the layer's parts: parts x width, to be summed
-  size_t width = 0;               // of one part: the input's entries or, where it is read by blocks, its columns
-  bool by_columns = false;        // and which of the two
-  uint32_t n_selected = 0;        // before ReLU's zeros were dropped
-  RowBuffer output;               // the next layer's input
+  ActiveSet active;                 // neurons kept; after activation, of a ReLU layer only those above zero
+  std::vector<float> activation;    // f(z), before the gain, where its slope depends on it (tanh and sigmoid)
+  std::vector<float> delta;         // d loss / d z of the same neurons
+  std::vector<float> towards;       // d loss / d input, in the layer's parts: parts x width, to be summed
+  const float* gradient = nullptr;  // where that is: there, or where a batch's pool has it
+  size_t width = 0;                 // of one part: the input's entries or, where it is read by blocks, its columns
+  bool by_columns = false;          // and which of the two
+  uint32_t n_selected = 0;          // before ReLU's zeros were dropped
+  RowBuffer output;                 // the next layer's input
 
   void take_over(const Passage& other) {
     query = other.query;

@@ -239,6 +239,7 @@ void Layer::keep(Example& example, bool activates, Worker& w) const {
   p.by_columns = by_columns(x);
   p.width = p.by_columns ? stride_ : x.n;
   p.towards.resize(n_parts_ * p.width);
+  p.gradient = p.towards.data();
 }
 
 void Layer::activate(Passage& passage) const {

@@ -31,9 +31,15 @@ void Layer::repeat(const Group& example, const Rate& rate, Worker& w) {
 void Layer::collect_delta(Range neurons, Example& example, const Layer& above) const {
   Passage& p = example.passages[number_];
   const Passage& from = example.passages[number_ + 1];
-  const uint32_t last = position(p.active, neurons.to);
-  for (uint32_t k = position(p.active, neurons.from); k < last; k++) {  // entry k of the row above is neuron k here
-    const float* g = from.towards.data() + (from.by_columns ? p.active.id[k] : k);
+  const uint32_t first = position(p.active, neurons.from), last = position(p.active, neurons.to);
+  const bool bends = spec_.activation == Activation::kTanh || spec_.activation == Activation::kSigmoid;
+  if (above.n_parts_ == 1 && from.by_columns && !bends && p.active.gain.empty()) {
+    const float gain = p.active.uniform_gain;
+    for (uint32_t k = first; k < last; k++) p.delta[k] = gain * from.gradient[p.active.id[k]];
+    return;
+  }
+  for (uint32_t k = first; k < last; k++) {  // entry k of the row above is neuron k here
+    const float* g = from.gradient + (from.by_columns ? p.active.id[k] : k);
     float total = 0.f;
     for (uint32_t part = 0; part < above.n_parts_; part++) total += g[part * from.width];
     float slope = 1.f;

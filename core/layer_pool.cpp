@@ -72,20 +72,21 @@ void Layer::evaluate_pool(const Member& me, Pool& pool, Worker& w) const {
 void Layer::back_pool(const Member& me, const Group& group, Pool& pool, Worker& w) const {
   const Range own = examples_of(me, pool);
   const auto n_rows = static_cast<uint32_t>(pool.id.size());
+  const auto n = static_cast<uint32_t>(stride_of(n_columns_ - 1));  // not towards the bias
   if (number_ > 0 && own.from < own.to) {
     std::fill(&pool.towards[own.from * stride_], pool.towards.data() + own.to * stride_, 0.f);
     for (uint32_t from = own.from, to; from < own.to; from = to) {  // a panel's examples
       to = std::min(own.to, static_cast<uint32_t>((from / pool.width + 1) * pool.width));
       active().multiply({pool.scores(from), 1, pool.width}, to - from, {weight_.data(), stride_, 1, pool.id.data()},
-                        n_rows, static_cast<uint32_t>(stride_), &pool.towards[from * stride_], stride_);
+                        n_rows, n, &pool.towards[from * stride_], stride_);
     }
-    w.counts[number_].backward += uint64_t{own.to - own.from} * n_rows * stride_;
+    w.counts[number_].backward += uint64_t{own.to - own.from} * n_rows * n;
   }
   for (uint32_t e = own.from; number_ > 0 && e < own.to; e++) {
     Passage& p = group[e].passages[number_];
     p.by_columns = true;
     p.width = stride_;
-    p.towards.assign(&pool.towards[e * stride_], pool.towards.data() + (e + 1) * stride_);
+    p.gradient = &pool.towards[e * stride_];
   }
 }
 

@@ -67,8 +67,7 @@ void shift_others(const Pool& pool, float* z, std::span<Example* const> examples
     Proposal& own = examples[e]->passages.back().proposal;
     for (size_t k = 0; k < own.id.size(); k++) own.z[k] = z[pool.position(own.id[k]) * pool.width + e];
   }
-  for (size_t i = 0; i < log_chance.size(); i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * pool.width + e] -= log_chance[i];
+  active().shift(z, pool.width, static_cast<uint32_t>(log_chance.size()), log_chance.data());
   for (size_t e = 0; e < examples.size(); e++) {
     const Proposal& own = examples[e]->passages.back().proposal;
     for (size_t k = 0; k < own.id.size(); k++) z[pool.position(own.id[k]) * pool.width + e] = own.z[k];
@@ -101,23 +100,23 @@ void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* 
     active().softmax(z, width, n, top, total);
   else
     active().logistic(z, width, n, total);
-  for (uint32_t i = 0; weighted && i < n; i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * width + e] *= pool_weights[i];
   for (size_t e = 0; e < examples.size(); e++) {
     Example& example = *examples[e];
     const std::span<const int32_t> labels = targets.labels(example.row);
     const float weight = example_weights ? example_weights[example.row] : 1.f;
     const bool softmax = loss == Loss::kSoftmax;
-    const float share = softmax ? 1.f / static_cast<float>(labels.size()) : 1.f;
-    for (const int32_t label : labels) at(label, e) -= softmax ? share : weight_of(label);
     const float all = softmax ? std::log(total[e]) + top[e] : weighted ? wrong[e] : total[e];
     const bool none = softmax && labels.empty();
     example.loss = none ? 0.f * all : weight * (all - right[e]);
     example.learns = known < 0.f || !(example.loss <= known * weight);
     factor[e] = none || !example.learns ? 0.f : weight * scale;
   }
-  for (uint32_t i = 0; i < n; i++)
-    for (size_t e = 0; e < kBlock; e++) z[i * width + e] *= factor[e];
+  active().weigh(z, width, n, weighted ? pool_weights.data() : nullptr, factor);
+  for (size_t e = 0; e < examples.size(); e++) {
+    const std::span<const int32_t> labels = targets.labels(examples[e]->row);
+    const float share = factor[e] / static_cast<float>(labels.size());
+    for (const int32_t label : labels) at(label, e) -= loss == Loss::kSoftmax ? share : factor[e] * weight_of(label);
+  }
 }
 
 float loss_and_delta(Loss loss, const ActiveSet& outputs, const Targets& targets, uint64_t row, float weight,

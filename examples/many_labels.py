@@ -39,7 +39,10 @@ def main() -> None:
         (x, y), (x_test, y_test) = made_up(6000, seed=1), made_up(1000, seed=2)
     weighting = datasets.Weighting.fitted("tfidf", x)
     n_labels = y.shape[1]
-    pooled = LSH(4 / n_labels, pooled=True, rank=64, tables=64, code="bits", lookup="scan")
+    pooled = LSH(
+        15 / n_labels, pooled=True, query_every=4, candidates=10, rank=64, tables=64, code="bits",
+        lookup="scan",
+    )  # fmt: skip
     net = Network(
         x.shape[1],
         [Dense(256), Dense(n_labels, active=pooled)],

@@ -124,6 +124,7 @@ def test_steps_equal_the_twins(name: str, l2: float, loss: str, layout: str) -> 
             twin.same_steps(got, expected, opt.state)
 
 
+@pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("loss", ["softmax", "logistic"])
 def test_weights_of_examples_and_of_outputs_weigh(loss: str) -> None:
     random = np.random.default_rng(2)

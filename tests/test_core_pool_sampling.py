@@ -25,6 +25,7 @@ from test_core_pool import (
 # ---- the correction ------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("fill", [0, 60])
 def test_a_corrected_softmax_takes_the_chance_of_what_others_brought(fill: int) -> None:
     rows, everyone = ORDER[:8], np.arange(N_HIDDEN)

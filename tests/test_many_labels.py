@@ -290,7 +290,8 @@ def test_train_with_many_labels_evaluate_and_predict(
     hidden, top = network["layers"]
     assert (hidden["n"], hidden["active"]["name"]) == (32, "dense")
     assert (top["active"]["name"], top["active"]["pooled"]) == ("lsh", True)
-    assert top["active"]["fraction"] == pytest.approx(4 / N_LABELS)
+    assert top["active"]["fraction"] == pytest.approx(15 / N_LABELS)
+    assert (top["active"]["query_every"], top["active"]["candidates"]) == (4, 10)
     assert trained["precision_at_1"] > 0.9
     judged = hashgrad("evaluate", model, texts_file, "--json", "-").json
     assert judged["precision_at_1"] == trained["precision_at_1"]
@@ -321,6 +322,8 @@ def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) ->
     words = ("train", texts_file, "--task", "multilabel", "--epochs", 1, "--json", "-")
     by_row = hashgrad(*words, "--optimizer-state", "row").json["network"]["optimizer"]
     assert (by_row["name"], by_row["rate"], by_row["state"]) == ("adam", 0.006, "row")
+    alone = hashgrad(*words, "--no-pooled").json["network"]["layers"][-1]["active"]
+    assert (alone["pooled"], alone["query_every"]) == (False, 1)
     dense = hashgrad(*words, "--selector", "dense").json["network"]
     assert dense["layers"][-1]["active"] == {"name": "dense"}
 

@@ -47,5 +47,7 @@ constexpr Kernels kTable = {HASHGRAD_LEVEL,
                             multiply,
                             softmax,
                             logistic,
+                            shift,
+                            weigh,
                             stream,
                             products};

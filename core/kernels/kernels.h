@@ -157,6 +157,9 @@ struct Kernels {
   // largest z, and the sum of e^(z - largest); or the sum of log(1 + e^z). What is no number stays none.
   void (*softmax)(float* z, size_t row, uint32_t n, float* top, float* total);
   void (*logistic)(float* z, size_t row, uint32_t n, float* total);
+  void (*shift)(float* z, size_t row, uint32_t n, const float* by);  // minus one number a neuron
+  // Times one number a neuron, where `weight` is not null, and one an example.
+  void (*weigh)(float* z, size_t row, uint32_t n, const float* weight, const float* factor);
 
   // Limits of the machine. The sum of x[0..n), n a multiple of 128: nothing but reading in order.
   float (*stream)(const float* x, size_t n);

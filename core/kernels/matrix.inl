@@ -91,6 +91,16 @@ inline __attribute__((always_inline)) Block exponential(const Block& x) {
   return p * scale;
 }
 
+// Of sixteen examples side by side: a number taken from each neuron's z, or one multiplied with it and another with
+// each example's.
+void shift(float* z, size_t row, uint32_t n, const float* by) {
+  for (uint32_t i = 0; i < n; i++) store(z + i * row, load(z + i * row) - by[i]);
+}
+void weigh(float* z, size_t row, uint32_t n, const float* weight, const float* factor) {
+  const Block f = load(factor);
+  for (uint32_t i = 0; i < n; i++) store(z + i * row, load(z + i * row) * (weight ? f * weight[i] : f));
+}
+
 // Sixteen examples side by side: z of one neuron after another, `row` floats apart, becomes its probability.
 void softmax(float* z, size_t row, uint32_t n, float* top, float* total) {
   Block most = load(z);
