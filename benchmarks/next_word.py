@@ -31,14 +31,14 @@ from peers import Peer, Rows, Settings, train_for
 from hashgrad import Adam, Dense, Network
 
 PEERS = {  # first guesses; --tune says better
-    "uniform": Settings("uniform", 6e-3, batch=1024, negatives=2048, bf16=True),
+    "uniform": Settings("uniform", 3e-3, batch=1024, negatives=2048, bf16=True),
     "log-uniform": Settings("log-uniform", 1e-2, batch=512, negatives=2048, bf16=True),
-    "in-batch": Settings("in-batch", 6e-3, batch=1024, negatives=0, bf16=True),
+    "in-batch": Settings("in-batch", 3e-3, batch=1024, negatives=0, bf16=True),
 }
 RATES = (3e-3, 1e-2, 2e-2)
 BATCHES = (512, 1024, 2048)
 NEGATIVES = (512, 2048, 8192)
-OURS = {"rate": 0.01, "batch_size": 1024}
+OURS = {"rate": 3e-3, "batch_size": 1024, "query_every": 0}
 CHUNK_SECONDS = 1.0
 
 
@@ -65,8 +65,8 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     data = words.load(asked.rows, asked.positions)
     score, n_words = scorer(data), len(data.vocabulary)
     chosen = pooled(
-        n_words, 1, correction="log-q", bits=9, bucket=64, probes=1, rehash_every=32_768,
-        rebuild_every=1_000_000,
+        n_words, 1, correction="log-q", bits=9, bucket=64, probes=1, rehash_every=131_072,
+        rebuild_every=4_000_000, query_every=int(how["query_every"]),
     )  # fmt: skip
     net = Network(
         data.x.shape[1],

@@ -79,6 +79,10 @@ void shift_others(const Pool& pool, float* z, std::span<Example* const> examples
 void pool_loss_and_delta(Loss loss, Pool& pool, size_t from, std::span<Example* const> examples, const Targets& targets,
                          const float* example_weights, float scale, const float* output_weights, float known,
                          std::span<const float> log_chance, std::span<const float> pool_weights) {
+  if (pool.id.empty()) {  // no labels, and nobody asked
+    for (Example* example : examples) example->loss = 0.f, example->learns = false;
+    return;
+  }
   const bool weighted = !pool_weights.empty();
   const size_t width = pool.width;
   const auto n = static_cast<uint32_t>(pool.id.size());

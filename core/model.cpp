@@ -27,10 +27,11 @@ void Model::forward(const Group& group, const Member& me, Worker& w, Pool* pool)
 
 // Members propose neurons for their own examples; where codes are scanned, each scores its neurons for all of them
 // first.
-void Model::choose(const Layer& layer, Range scanned, const Group& group, const Member& me, Worker& w) const {
+void Model::choose(const Layer& layer, Range scanned, const Group& group, bool pools, const Member& me,
+                   Worker& w) const {
   const size_t mine = me.first(group.size()), end = me.last(group.size());
   for (size_t e = mine; e < end; e++) layer.propose(group[e], w);
-  if (!layer.may_scan()) return;
+  if (!layer.may_scan(pools)) return;
   me.meet();
   layer.scan(scanned, group, w);
   me.meet();
@@ -40,7 +41,7 @@ void Model::choose(const Layer& layer, Range scanned, const Group& group, const 
 
 void Model::forward_pool(const Group& group, const Member& me, Worker& w, Pool& pool) const {
   const Layer& layer = layers_.back();
-  choose(layer, layer.blocks(me), group, me, w);
+  choose(layer, layer.blocks(me), group, true, me, w);
   me.meet();
   layer.fill_pool(me, group, pool);
   layer.evaluate_pool(me, pool, w);
@@ -50,7 +51,7 @@ void Model::forward_pool(const Group& group, const Member& me, Worker& w, Pool& 
 void Model::forward_layer(size_t l, bool activate, const Group& group, const Member& me, Worker& w) const {
   const Layer& layer = layers_[l];
   const size_t mine = me.first(group.size()), end = me.last(group.size());
-  choose(layer, layer.own(me), group, me, w);
+  choose(layer, layer.own(me), group, false, me, w);
   if (layer.narrow()) {
     layer.evaluate({0, layer.spec().n_outputs}, group, mine, end);
   } else {

@@ -31,7 +31,7 @@ class Model {
   size_t memory() const;
 
  private:
-  void choose(const Layer& layer, Range scanned, const Group& group, const Member& me, Worker& w) const;
+  void choose(const Layer& layer, Range scanned, const Group& group, bool pools, const Member& me, Worker& w) const;
   void forward_pool(const Group& group, const Member& me, Worker& w, Pool& pool) const;
   bool turns(size_t l, bool alone) const;
   void turn(size_t l, const Group& group, Shared& shared, const Member& me) const;

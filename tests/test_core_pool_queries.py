@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import reference as twin
-from test_core_pool import KEPT, N_ROWS, ORDER, examples, network, train
+from test_core_pool import KEPT, N_OUTPUTS, N_ROWS, ORDER, examples, network, train
 
 LOOKUPS: dict[str, dict[str, Any]] = {
     "scan of bytes": {},
@@ -29,7 +29,6 @@ def brought(row: int, **how: Any) -> set[int]:
 def test_one_example_in_so_many_asks(every: int, lookup: str, threads: int) -> None:
     how, labels, size = LOOKUPS[lookup], examples()[1], 16
     net = network(query_every=every, **how)
-    asked = 0
     for at in range(0, N_ROWS, size):
         rows = ORDER[at : at + size]
         train(net, rows, size, rate=0.0, threads=threads)
@@ -37,9 +36,7 @@ def test_one_example_in_so_many_asks(every: int, lookup: str, threads: int) -> N
         for row in rows:
             if row % every == 0:  # the rows come in their order
                 wanted |= brought(row, **how)
-                asked += 1
         assert set(net.pool().tolist()) == wanted
-    assert asked == -(-N_ROWS // every)
 
 
 @pytest.mark.parametrize("lookup", LOOKUPS)
@@ -105,3 +102,18 @@ def test_the_first_rows_of_every_batch_are_not_the_only_ones_that_ask() -> None:
         train(two, ORDER[at : at + 24], 8)
     for key, value in one.tensors().items():
         assert np.array_equal(value, two.tensors()[key]), key
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+@pytest.mark.parametrize("every", [0, 100])
+def test_a_pool_may_be_empty(every: int, loss: str, threads: int) -> None:
+    net = network(loss, query_every=every)
+    train(net, ORDER[:1], 1, rate=0.0)  # the first one asks, if any does
+    before = twin.augmented(net)
+    none = twin.labels([[]] * N_ROWS, N_OUTPUTS)
+    for rows in (ORDER[1:9], ORDER[1:30]):
+        result = twin.train(net, twin.csr(examples()[0]), none, rows, batch_size=8, threads=threads)
+        assert (result.bad_row, result.loss_sum) == (-1, 0)
+    assert len(net.pool()) == 0
+    assert all(np.array_equal(a, b) for a, b in zip(before, twin.augmented(net), strict=True))

@@ -20,7 +20,10 @@ class Lsh final : public Selector {
 
   // The tables of a pooled layer find hard negatives, many of them, fast; prediction wants the best few, and compares
   // the codes of all.
-  bool may_scan() const override { return index_->scans() || pooled_; }
+  bool may_scan(bool pools) const override {
+    if (pools && query_every_ == 0) return false;
+    return index_->scans() || (pooled_ && !pools);
+  }
   bool scans(const Ask& ask) const override {
     return !ask.exact && (index_->scans() || (pooled_ && !ask.training)) && looks(ask);
   }

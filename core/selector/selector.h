@@ -65,7 +65,7 @@ class Selector {
   // selector proposes nothing yet: the layer scores every neuron first, and then asks it to `nominate`.
   virtual void propose(const Row& x, uint32_t n, const Ask& ask, Query& query, SelectScratch& scratch, Proposal& out,
                        Counts& counts) const = 0;
-  virtual bool may_scan() const { return false; }
+  virtual bool may_scan(bool /*pools*/) const { return false; }
   virtual bool scans(const Ask&) const { return false; }
   virtual void nominate(const Ask&, const Query&, SelectScratch&, Proposal&) const {}
   // Which of the n neurons, or of those proposed, to keep; the proposal may be taken apart.
