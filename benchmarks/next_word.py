@@ -61,7 +61,7 @@ def run_peer(asked: argparse.Namespace, how: Settings) -> Any:
 
 def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     """The curve of hashgrad, by exact and by hashed prediction."""
-    how = {**OURS, **other}
+    how = {**OURS, "rate": asked.rate, **other}
     data = words.load(asked.rows, asked.positions)
     score, n_words = scorer(data), len(data.vocabulary)
     chosen = pooled(
@@ -114,6 +114,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=60, help="of training, each")
+    parser.add_argument("--rate", type=float, default=OURS["rate"], help="of hashgrad")
     parser.add_argument("--points", type=int, default=10, help="of a curve")
     parser.add_argument("--rows", type=int, help="to train on, all unless told")
     parser.add_argument("--positions", type=int, default=50_000, help="to judge by")

@@ -26,12 +26,18 @@ def examples(none: bool = False) -> tuple[np.ndarray, list[list[int]]]:
     return x.astype(np.float32), y
 
 
-def network(loss: str = "logistic", opt: Any = None, layout: str = "neuron", **lsh: Any) -> Any:
+def network(
+    loss: str = "logistic",
+    opt: Any = None,
+    layout: str = "neuron",
+    n_hidden: int = N_HIDDEN,
+    **lsh: Any,
+) -> Any:
     """A dense hidden layer and a pooled output layer, hashed nearly exactly."""
-    near = {"projection": "subspace", "code": "bytes", "rank": N_HIDDEN + 1}
+    near = {"projection": "subspace", "code": "bytes", "rank": n_hidden + 1}
     hashing = twin.lsh(**{**near, "pooled": True, "rehash_every": 1, **lsh})
     top = twin.layer(N_OUTPUTS, "linear", "lsh", KEPT / N_OUTPUTS, lsh=hashing)
-    hidden = twin.layer(N_HIDDEN, "relu", layout=layout)
+    hidden = twin.layer(n_hidden, "relu", layout=layout)
     net = _core.Network(N_INPUTS, [hidden, top], loss, opt or twin.optimizer(), 3)
     net.build(twin.csr(examples()[0]), ORDER)
     return net
@@ -87,9 +93,9 @@ def step(net: Any, rules: Any, W: Any, rows: Any, rate: float, t: int, loss: str
     x, y = examples()
     pool = net.pool().astype(int)
     gradients = [np.zeros_like(w) for w in W]
-    everyone, output_weights = np.arange(N_HIDDEN), w.get("output_weights")
+    everyone, output_weights = np.arange(len(W[0])), w.get("output_weights")
     for row in rows:
-        active = [(everyone, np.ones(N_HIDDEN)), (pool, np.ones(len(pool)))]
+        active = [(everyone, np.ones(len(everyone))), (pool, np.ones(len(pool)))]
         walk = twin.forward(W, NAMES, x[row].astype(float), active)
         delta = twin.loss_and_delta(loss, walk[-1].z, walk[-1].ids, y[row], output_weights)[1]
         delta = delta * (1.0 if w.get("example_weights") is None else w["example_weights"][row])
@@ -105,11 +111,12 @@ def step(net: Any, rules: Any, W: Any, rows: Any, rate: float, t: int, loss: str
 @pytest.mark.parametrize("loss", ["softmax", "logistic"])
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_steps_equal_the_twins(name: str, l2: float, loss: str, layout: str) -> None:
+@pytest.mark.parametrize("n_hidden", [N_HIDDEN, 32])  # or the bias has a line of its own
+def test_steps_equal_the_twins(name: str, l2: float, loss: str, layout: str, n_hidden: int) -> None:
     if name == "row_adagrad":
         l2 = 0.0  # `Network` refuses it: a row without a gradient would decay without bounds
     opt = twin.optimizer(name, l2=l2, momentum=0.7, beta1=0.8, beta2=0.95, epsilon=1e-4)
-    net = network(loss, opt, layout, fill=20)
+    net = network(loss, opt, layout, n_hidden, fill=20)
     W = [w.astype(float) for w in twin.augmented(net)]
     rules = [
         twin.Optimizer(opt, w.shape, by_input, seed=3, layer=layer)
@@ -225,13 +232,13 @@ def test_a_loss_that_is_no_number_stops_training_before_it_spoils_weights(
     assert np.isfinite(twin.augmented(net)[0]).all()
 
 
-def test_what_is_counted_is_what_is_multiplied() -> None:
-    net = network()
+@pytest.mark.parametrize(("n_hidden", "stride", "back"), [(24, 32, 32), (32, 48, 32)])
+def test_what_is_counted_is_what_is_multiplied(n_hidden: int, stride: int, back: int) -> None:
+    net = network(n_hidden=n_hidden)
     train(net, ORDER[:20], 20)
     top, pool = net.ledger()["layers"][1], len(net.pool())
-    columns, stride = N_HIDDEN + 1, 32
-    assert top["forward"] == 20 * pool * columns
-    assert top["backward"] == 20 * pool * stride
+    assert top["forward"] == 20 * pool * (n_hidden + 1)
+    assert top["backward"] == 20 * pool * back  # towards the bias nothing
     assert top["update"] == 20 * pool * stride + pool * stride
     assert top["candidates"] == top["active"] == 20 * pool
     assert (top["queries"], top["rerank"]) == (20, 0)

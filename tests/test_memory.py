@@ -63,6 +63,17 @@ def test_tables_are_stated_roughly():
     assert 0.5 < stated.tables / tables < 2
 
 
+def test_a_pool_holds_what_examples_that_ask_bring_and_a_label_of_each():
+    def scores(batch_size, **how):
+        outputs = Dense(10**6, active=LSH(1e-5, lookup="tables", pooled=True, **how))
+        return needed(32, [outputs], Adam(), batch_size=batch_size).examples
+
+    tables = scores(1, query_every=0) - 4 * 3 * 16 * 10
+    for every, asking in ((1, 96), (5, 20), (1000, 1), (0, 0)):
+        pool = 128 * (10 * asking + 96)  # 96 examples, in two panels of 64
+        assert scores(96, query_every=every) - pool * 4 == pytest.approx(tables, rel=0.01)
+
+
 def test_words_and_numbers_say_the_same():
     stated = Memory(weights=3 * MIB, optimizer=6 * MIB, hashes=0, tables=0, examples=1024)
     assert str(stated) == "9.0 MiB (weights 3.0 MiB, optimizer 6.0 MiB, examples 1.0 KiB)"

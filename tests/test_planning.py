@@ -122,6 +122,17 @@ def test_outputs_that_are_pooled_are_always_hashed() -> None:
     assert chosen(tiny, first=IMAGES) in ([SCAN], [TABLES])
 
 
+def test_a_pool_for_which_nobody_asks_needs_no_tables() -> None:
+    def lookups(**how: Any) -> set[str]:
+        outputs = Dense(200_000, active=LSH(2e-5, pooled=True, code="bits", **how))
+        (ways,) = plan([outputs], SGD(), 0.0, Inputs.spread(128, 128), HERE)
+        return {way.lookup for way in ways}
+
+    assert lookups() == lookups(query_every=7) == {"scan", "tables"}
+    assert lookups(query_every=0) == {"scan"}
+    assert lookups(query_every=0, lookup="tables") == {"tables"}
+
+
 def test_a_layer_is_planned_for_what_the_one_below_hands_on() -> None:
     few, all_ = Dense(4000, active=LSH(50 / 4000)), Dense(4000, "tanh")
     assert chosen(few, Dense(500), first=IMAGES)[1] == BY_INPUT

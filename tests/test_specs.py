@@ -72,6 +72,8 @@ def test_a_fraction_outside_0_to_1_is_refused(selector, fraction):
         (lambda: LSH(pooled=True, correction="inverse"), "correction='inverse' needs fill above 0"),
         (lambda: inverse(loss="softmax"), "correction 'inverse' needs loss 'logistic', got 'soft"),
         (lambda: LSH(fill=-1), "fill must be an integer in"),
+        (lambda: LSH(query_every=4), "query_every needs pooled=True, got 4 with pooled=False"),
+        (lambda: LSH(pooled=True, query_every=-1), r"query_every must be an integer in .* got -1"),
         (lambda: Dense(9, active=LSH(pooled=True), layout="input"), "layout must be 'auto' or"),
         (
             lambda: Network(3, [Dense(9, active=LSH(pooled=True)), Dense(2)], batch_size=8),

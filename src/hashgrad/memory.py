@@ -18,6 +18,7 @@ from .specification import whole
 
 _FLOAT = 4
 _LINE = 16  # floats in a cache line, to which rows are padded
+_PANEL = 64  # examples of a batch whose scores lie together
 _FULLEST = 6  # slots of a bucket, in multiples of the mean; the core makes room for the fullest
 _SIDE_BY_SIDE = 8  # examples that a thread predicts together
 _ROOT = Path("/")
@@ -120,8 +121,11 @@ def needed(
         if isinstance(layer.selector, LSH) and layer.selector.pooled:
             if way["lookup"] == "tables":  # which are for training alone
                 seen = _SIDE_BY_SIDE * threads * n
-            least = batch_size * (layer.selector.kept(n) + 1)
-            seen += batch_size * min(n, max(layer.selector.fill, least))
+            every = layer.selector.query_every
+            asking = -(-batch_size // every) if every else 0
+            least = asking * layer.selector.kept(n) + batch_size
+            columns = whole(batch_size, _LINE if batch_size < _PANEL else _PANEL)
+            seen += columns * min(n, max(layer.selector.fill, least))
         part = Memory(
             weights=matrix,
             optimizer=each * (matrix // _FLOAT) + _FLOAT * rows * by_row,

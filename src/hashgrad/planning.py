@@ -152,7 +152,8 @@ def _ways(
         if lookup in ("auto", "scan") and selector.ranking == "signature":
             code = "bytes" if bytes_will_do and selector.code != "bits" else "bits"
             yield Way("neuron", "scan", code, cost.scan(selector, code))
-        if lookup in ("auto", "tables") and selector.code != "bytes":
+        asked = not pooled or selector.query_every > 0  # tables of pools serve training alone
+        if (lookup == "tables" or (lookup == "auto" and asked)) and selector.code != "bytes":
             yield Way("neuron", "tables", "bits", cost.tables(selector))
 
 

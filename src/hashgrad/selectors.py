@@ -185,7 +185,8 @@ class LSH(Selector):
         query_every: of so many examples one asks the hashes, while such a layer trains; the others
             learn from what it has found, from all labels of the batch and from what was drawn.
             With 0 nobody asks: a loss sampled by the batch's labels and `fill`; hashes then serve
-            prediction, and are brought up to date when an epoch ends.
+            prediction alone, and are brought up to date at rebuilds and when an epoch ends (not
+            where it is broken off).
         correction: `"log-q"`, for the softmax: take from an output's score, where another example
             of the batch brought it into the pool, the logarithm of the chance of that (by its
             labels' frequencies, and by drawing). The sum over the pool then stands for the sum over

@@ -34,6 +34,7 @@ SELECTING = (
 # What `--task multilabel` takes where the user says nothing: outputs are chosen, not neurons of
 # hidden layers, and a batch shares those it has found.
 OUTPUTS_KEPT = 15
+KEPT_ALONE = 4  # without a pool
 MANY_LABELS = {
     "hidden": "256", "optimizer": "adam", "rate": 0.006, "batch_size": 48, "prior": True,
     "rank": 64, "bits": 8, "tables": 64, "code": "bits", "lookup": "scan", "pooled": True,
@@ -229,10 +230,11 @@ def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> 
         preset = {k: v for k, v in MANY_LABELS.items() if k in SELECTING}
         if settings.get("family") in DENSIFIED:  # which have no projections
             del preset["rank"]
-        if settings.get("pooled") is False:  # which examples ask is a question for pools
-            del preset["query_every"]
+        alone = settings.get("pooled") is False
+        if alone:
+            del preset["query_every"], preset["candidates"]
         settings = preset | settings
-        settings["fraction"] = min(1.0, OUTPUTS_KEPT / n_outputs)
+        settings["fraction"] = min(1.0, (KEPT_ALONE if alone else OUTPUTS_KEPT) / n_outputs)
     if params["fraction"] is not None and word != All.word:
         listed = numbers("--active", params["fraction"], float)
         if len(listed) != 1:
