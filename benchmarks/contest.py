@@ -33,14 +33,15 @@ def pooled(n_outputs: int, wrong: int = 4, **more: Any) -> LSH:
     )  # fmt: skip
 
 
-def begin_alike(net: Network, seed: int) -> None:
+def begin_alike(net: Network, seed: int, share: float = 1.0) -> None:
     """Give the first layer larger initial weights than its default, for inputs that are sparse.
 
-    Their deviation is hidden**-0.5: 0.7 times the peers' in the catalogue, twice in next words.
+    Their deviation is `share` * hidden**-0.5: 1 is 0.7 times the peers' in the catalogue, and in
+    next words 0.5 is the peers'.
     """
     weights = net._core.tensors()["layers.0.weight"]
     noise = np.random.default_rng(seed).standard_normal(weights.shape, dtype=np.float32)
-    weights[...] = noise * weights.shape[0] ** -0.5
+    weights[...] = noise * share * weights.shape[0] ** -0.5
 
 
 def peak_mebibytes() -> float:

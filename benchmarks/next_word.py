@@ -74,7 +74,7 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
         optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
-    begin_alike(net, asked.seed)
+    begin_alike(net, asked.seed, (2 / len(words.OFFSETS)) ** 0.5)
     random = np.random.default_rng(asked.seed)
     order, at = random.permutation(data.x.shape[0]), 0
     curve: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
 """The text of `wiki-en-2018` as examples: eight words around a word, and the word.
 
-A row has one feature for each of the `SLOTS` words around, at `slot * n_words + word`; words that
-occur fewer than `RARE` times are missing. The last `HELD_OUT` of the text is for validation.
+A row has one feature for each of the words around (`OFFSETS`), at `slot * n_words + word`; words
+that occur fewer than `RARE` times are missing. The last `HELD_OUT` of the text is for validation.
 """
 
 from __future__ import annotations
