@@ -206,6 +206,7 @@ std::vector<Recall> Network::recall(const Batch& batch, std::span<const uint32_t
   for (const uint32_t row : rows) {
     example.input.assign(batch, row);
     example.ask = ask_of(true, row);
+    example.ask.in_turn = false;
     for (size_t l = 0; l < layers().size(); l++) {
       model_.forward_layer(l, false, group, Member(), walker.worker);
       Passage& passage = example.passages[l];

@@ -80,6 +80,13 @@ def test_prediction_asks_always(every: int) -> None:
     np.testing.assert_array_equal(by_codes, exact)  # 30 times 3 candidates are all 90
 
 
+def test_recall_is_that_of_those_who_ask() -> None:
+    x = twin.csr(examples()[0])
+    recalls = [network(query_every=every).recall(x, ORDER)[1]["recall"] for every in (1, 7, 0)]
+    assert recalls[0] > 0.9
+    assert recalls == [recalls[0]] * 3
+
+
 @pytest.mark.parametrize("lookup", LOOKUPS)
 def test_the_same_bits_on_any_number_of_threads(lookup: str) -> None:
     nets = []

@@ -59,7 +59,7 @@ class Lsh final : public Selector {
  private:
   // Of a pool's examples, some look for neurons; the others learn from what those find.
   bool looks(const Ask& ask) const {
-    return !pooled_ || !ask.training || (query_every_ > 0 && ask.step % query_every_ == 0);
+    return !pooled_ || !ask.training || !ask.in_turn || (query_every_ > 0 && ask.step % query_every_ == 0);
   }
 
   // What goes into a pool is evaluated for all: as many wrong neurons as are to be kept, beside the right ones.

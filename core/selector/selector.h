@@ -46,6 +46,7 @@ inline uint32_t position(const ActiveSet& set, uint32_t i) {
 struct Ask {
   bool training = false;
   bool exact = false;                 // no hashing: the true top k
+  bool in_turn = true;                // where only some examples look for neurons, wait for one's turn
   std::span<const int32_t> forced{};  // neurons that must be kept (true labels, in training)
   uint32_t least = 0;                 // neurons to keep, where the layer would keep fewer (the k best are wanted)
   uint64_t seed = 0, layer = 0, step = 0;
