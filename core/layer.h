@@ -48,7 +48,7 @@ class Layer {
 
   // Forward. The example's passage here is example.passages[the layer's number].
   void propose(Example& example, Worker& w) const;
-  bool may_scan(bool pools) const { return selector_->may_scan(pools); }  // for any example of a batch that pools
+  bool may_scan(bool pools) const { return selector_->may_scan(pools); }
   bool scans(const Ask& ask) const { return selector_->scans(ask); }
   void scan(Range own, const Group& group, Worker& w) const;
   void nominate(Example& example, Worker& w) const;

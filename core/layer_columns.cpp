@@ -7,12 +7,6 @@ namespace hashgrad {
 
 namespace {
 constexpr size_t kAhead = 4;  // rows, of memory that is asked for
-
-bool is_zero(const float* block) {
-  bool some = false;
-  for (size_t k = 0; k < kBlock; k++) some |= block[k] != 0.f;
-  return !some;
-}
 }  // namespace
 
 // An example's rows, four at a time, from entry `from` to `to` of its input: gradients towards the inputs, or steps, or
@@ -203,7 +197,7 @@ void Layer::step_columns(uint32_t j, std::span<const Incidence::Entry> entries, 
   }
   w.block.clear();
   for (uint32_t b = 0; b < stride_ / kBlock; b++)
-    if (!is_zero(g + b * kBlock)) w.block.push_back(b);
+    if (std::any_of(g + b * kBlock, g + (b + 1) * kBlock, [](float x) { return x != 0.f; })) w.block.push_back(b);
   const Row sum{nullptr, nullptr, 0, g, w.block.data(), static_cast<uint32_t>(w.block.size())};
   const bool by_row = rate.kind == Optimizer::kRowAdagrad;
   Step step = rate.step;

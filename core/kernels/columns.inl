@@ -3,12 +3,9 @@
 
 template <int kWidth>  // kWidth blocks of z stay in registers over all entries of x
 inline void add_strip(const float* w, size_t stride, const Row& x, float* z) {
-  constexpr uint32_t kAhead = 4;  // rows, scattered in memory
   Block s[kWidth] = {};
   for (uint32_t e = 0; e < x.n; e++) {
     const float* row = w + size_t{x.index[e]} * stride;
-    const float* soon = w + size_t{x.index[e + kAhead < x.n ? e + kAhead : x.n - 1]} * stride;
-    for (int k = 0; k < kWidth; k++) __builtin_prefetch(soon + 16 * k);
     const float v = x.value[e];
     for (int k = 0; k < kWidth; k++) s[k] += v * load(row + 16 * k);
   }

@@ -66,6 +66,7 @@ class Selector {
   // selector proposes nothing yet: the layer scores every neuron first, and then asks it to `nominate`.
   virtual void propose(const Row& x, uint32_t n, const Ask& ask, Query& query, SelectScratch& scratch, Proposal& out,
                        Counts& counts) const = 0;
+  // `may_scan`: for any input of a batch (that pools); all members must say the same, as they meet if so.
   virtual bool may_scan(bool /*pools*/) const { return false; }
   virtual bool scans(const Ask&) const { return false; }
   virtual void nominate(const Ask&, const Query&, SelectScratch&, Proposal&) const {}
