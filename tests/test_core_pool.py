@@ -49,6 +49,15 @@ def train(net: Any, rows: Any = ORDER, batch_size: int = 8, **how: Any) -> Any:
     return twin.train(net, twin.csr(x), wanted, rows, batch_size=batch_size, **how)
 
 
+def same_bits(*nets: Any) -> None:
+    """All have the same weights, state and hashes, the same last pool, and counted the same."""
+    for other in nets[1:]:
+        for key, value in nets[0].tensors().items():
+            assert np.array_equal(value, other.tensors()[key]), key
+        assert nets[0].ledger() == other.ledger()
+        assert np.array_equal(nets[0].pool(), other.pool())
+
+
 # ---- what is in it -------------------------------------------------------------------------------
 
 
@@ -179,11 +188,7 @@ def test_the_same_bits_on_any_number_of_threads(name: str, layout: str, lookup: 
             rows = np.tile(ORDER, 1 + size // N_ROWS)
             train(net, rows, batch_size=size, threads=threads, none=True, rate=0.05)
         nets.append(net)
-    for other in nets[1:]:
-        for key, value in nets[0].tensors().items():
-            assert np.array_equal(value, other.tensors()[key]), key
-        assert nets[0].ledger() == other.ledger()
-        assert np.array_equal(nets[0].pool(), other.pool())
+    same_bits(*nets)
 
 
 def test_it_learns_what_a_dense_network_learns() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import reference as twin
-from test_core_pool import KEPT, N_OUTPUTS, N_ROWS, ORDER, examples, network, train
+from test_core_pool import KEPT, N_OUTPUTS, N_ROWS, ORDER, examples, network, same_bits, train
 
 LOOKUPS: dict[str, dict[str, Any]] = {
     "scan of bytes": {},
@@ -95,20 +95,15 @@ def test_the_same_bits_on_any_number_of_threads(lookup: str) -> None:
         for size in (16, 101):
             train(net, np.tile(ORDER, 3), size, threads=threads, rate=0.05)
         nets.append(net)
-    for other in nets[1:]:
-        for key, value in nets[0].tensors().items():
-            assert np.array_equal(value, other.tensors()[key]), key
-        assert nets[0].ledger() == other.ledger()
+    same_bits(*nets)
 
 
-def test_the_first_rows_of_every_batch_are_not_the_only_ones_that_ask() -> None:
-    """Which example asks depends on how many came before it, in all calls."""
+def test_who_asks_depends_on_how_many_came_before_in_all_calls() -> None:
     one, two = network(query_every=10), network(query_every=10)
     train(one, ORDER, 8)
     for at in range(0, N_ROWS, 24):
         train(two, ORDER[at : at + 24], 8)
-    for key, value in one.tensors().items():
-        assert np.array_equal(value, two.tensors()[key]), key
+    same_bits(one, two)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -68,10 +68,14 @@ def test_a_pool_holds_what_examples_that_ask_bring_and_a_label_of_each():
         outputs = Dense(10**6, active=LSH(1e-5, lookup="tables", pooled=True, **how))
         return needed(32, [outputs], Adam(), batch_size=batch_size).examples
 
-    tables = scores(1, query_every=0) - 4 * 3 * 16 * 10
-    for every, asking in ((1, 96), (5, 20), (1000, 1), (0, 0)):
-        pool = 128 * (10 * asking + 96)  # 96 examples, in two panels of 64
-        assert scores(96, query_every=every) - pool * 4 == pytest.approx(tables, rel=0.01)
+    nobody = scores(96, query_every=0)
+    for every, asking in ((1, 96), (5, 20), (1000, 1)):
+        brought = 4 * 128 * 10 * asking  # to 96 examples, in two panels of 64
+        assert scores(96, query_every=every) - nobody == brought
+    labels = [4 * columns * n for n, columns in ((96, 128), (16, 16), (65, 128), (48, 48))]
+    bare = {n: 4 * 3 * max(n, 8) * 10 for n in (96, 16, 65, 48)}  # of the active sets
+    found = [scores(n, query_every=0) - bare[n] for n in (96, 16, 65, 48)]
+    assert [f - found[1] for f in found] == [size - labels[1] for size in labels]
 
 
 def test_words_and_numbers_say_the_same():
