@@ -67,6 +67,9 @@ def add_arguments(
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--query-every", type=int, default=0, help="of so many examples of ours one asks; 0: none"
+    )
     parser.add_argument("--json", type=Path)
     chosen = parser.add_argument_group("the grid of --tune")
     for name, values in choices.items():

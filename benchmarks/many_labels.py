@@ -163,16 +163,9 @@ def train_ours(
     x, y, x_test, scores = data
     how = {**OURS, **other}
     hashing = LSH(
-        15 / y.shape[1],
-        pooled=True,
-        rank=64,
-        bits=8,
-        tables=64,
-        code="bits",
-        lookup="scan",
-        query_every=4,
-        candidates=10,
-    )
+        15 / y.shape[1], pooled=True, rank=64, bits=8, tables=64, code="bits", lookup="scan",
+        query_every=4, candidates=10,
+    )  # fmt: skip
     net = Network(
         x.shape[1],
         [Dense(HIDDEN, layout="input"), Dense(y.shape[1], active=hashing)],
