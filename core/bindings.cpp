@@ -463,6 +463,7 @@ NB_MODULE(_core, m) {
   bind_family(m);
   bind_export(m);
   bind_linear(m);
+  bind_threads(m);
 }
 
 }  // namespace hashgrad

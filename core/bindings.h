@@ -82,5 +82,6 @@ void bind_updates(nb::module_& m);  // bindings_update.cpp
 void bind_family(nb::module_& m);   // bindings_family.cpp
 void bind_export(nb::module_& m);   // bindings_export.cpp
 void bind_linear(nb::module_& m);   // bindings_linear.cpp
+void bind_threads(nb::module_& m);  // bindings_threads.cpp
 
 }  // namespace hashgrad

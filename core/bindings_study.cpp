@@ -1,6 +1,5 @@
-// Doors for tests and for study: the kernels at a chosen level, a hash family on its own, one example's walk, a team.
+// Doors for tests and for study: the kernels at a chosen level, a hash family on its own, one example's walk.
 #include <algorithm>
-#include <atomic>
 #include <limits>
 
 #include "bindings.h"
@@ -87,36 +86,6 @@ void repeat(Network& net, Network& other, const PyBatch& batch, const PyTargets&
     heard.example.take_over(walk.example);
     other.model().repeat(heard.group, plain, heard.worker);
   }
-}
-
-// A team some of whose members throw after so many meetings, and then another function of the same team. Returns the
-// first function's error, how many members came to its end, and what each member saw of all others in the second one.
-nb::tuple team_after_failure(int size, const std::vector<int>& failing, int meetings) {
-  rule(size >= 1 && size <= 64, "size must be in [1, 64], got " + std::to_string(size));
-  std::string error;
-  std::atomic<int> finished{0}, total{0};
-  std::vector<int> seen(static_cast<size_t>(size));
-  {
-    nb::gil_scoped_release release;
-    Team team(size);
-    try {
-      team.run([&](const Member& me) {
-        for (int k = 0; k < meetings; k++) me.meet();
-        if (std::find(failing.begin(), failing.end(), me.index) != failing.end())
-          throw std::out_of_range("member " + std::to_string(me.index));
-        me.meet();
-        finished++;
-      });
-    } catch (const std::out_of_range& thrown) {
-      error = thrown.what();
-    }
-    team.run([&](const Member& me) {
-      total += me.index;
-      me.meet();
-      seen[static_cast<size_t>(me.index)] = total;
-    });
-  }
-  return nb::make_tuple(error, finished.load(), seen);
 }
 
 template <class T>
@@ -341,8 +310,6 @@ void bind_study(nb::module_& m) {
   m.def("simd_level", &simd_level);
   m.def("simd_levels", &simd_levels);
   m.def("set_simd_level", &set_simd_level, "name"_a);
-  m.def("hardware_threads", &hardware_threads);
-  m.def("meeting_time", [] { return Team(2).meeting_time(); }, nb::call_guard<nb::gil_scoped_release>());
   m.def("calibrate", &calibrate, nb::call_guard<nb::gil_scoped_release>());
   // Mean numbers of non-zeros and of cache lines that hold some, the bias included, in these rows of x.
   m.def(
@@ -450,7 +417,6 @@ void bind_study(nb::module_& m) {
       "p"_a, "x"_a);
   m.def("trace", &trace, "network"_a, "batch"_a, "targets"_a, "row"_a, "step"_a = 0);
   m.def("repeat", &repeat, "network"_a, "other"_a, "batch"_a, "targets"_a, "order"_a, "rate"_a);
-  m.def("team_after_failure", &team_after_failure, "size"_a, "failing"_a, "meetings"_a);
 }
 
 }  // namespace hashgrad

@@ -149,7 +149,8 @@ struct Shared {
   std::vector<uint32_t> moved;        // neurons of one layer
   Pool pool;
 
-  Shared(size_t n_layers, int members) : incidences(n_layers + 1) {
+  Shared(size_t n_layers, int members) : incidences(n_layers + 1) { resize(members); }
+  void resize(int members) {
     for (Incidence& incidence : incidences) incidence.resize(members);
   }
 };

@@ -13,6 +13,7 @@
 #include "ledger.h"
 #include "loss.h"
 #include "model.h"
+#include "pace.h"
 #include "threads.h"
 
 namespace hashgrad {
@@ -131,7 +132,7 @@ class Network {
   uint64_t until_upkeep() const;
   Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;
   TrainResult train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
-  TrainResult train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
+  TrainResult train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Shared& shared, Team& team);
   TrainResult tally(uint64_t examples, uint64_t rested, int64_t bad_row);
   TrainResult train_on_copies(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);
   bool works_on_copies(Team& team) const;
@@ -187,6 +188,7 @@ class Network {
   Ledger ledger_, prediction_ledger_;
   std::vector<std::unique_ptr<Walker>> walkers_;  // of training
   std::vector<std::unique_ptr<Example>> batch_;   // of synchronous training
+  Pace pace_;                                     // likewise
   std::vector<std::unique_ptr<Model>> copies_;    // for all members of a team but the first
   std::vector<UnderWay> under_way_;               // of simulated workers
   std::vector<uint32_t> pool_of_last_batch_;

@@ -16,6 +16,8 @@ namespace hashgrad {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // A member that waits spins for a few microseconds, then lets others run on its processor, and sleeps only after some
 // milliseconds: who sleeps at once is never moved to an idle processor, and two members may share one for ever.
 constexpr int kSpins = 200;
@@ -33,7 +35,7 @@ int hardware_threads() {
 
 void Barrier::wait() {
   const uint32_t round = round_.load(std::memory_order_acquire);
-  if (broken_.load(std::memory_order_acquire)) throw Broken{};
+  check();
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
     arrived_.store(0, std::memory_order_relaxed);
     round_.fetch_add(1, std::memory_order_release);
@@ -41,11 +43,21 @@ void Barrier::wait() {
   } else {
     const auto alone = [&] { return round_.load(std::memory_order_acquire) == round; };
     for (int spin = 0; spin < kSpins && alone(); spin++) pause();
+    if (!alone()) return check();
+    const auto from = Clock::now();
     for (int yield = 0; yield < kYields && alone(); yield++) std::this_thread::yield();
     round_.wait(round, std::memory_order_acquire);
+    lost_.fetch_add(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - from).count(),
+                    std::memory_order_relaxed);
   }
+  check();
+}
+
+void Barrier::check() const {
   if (broken_.load(std::memory_order_acquire)) throw Broken{};
 }
+
+double Barrier::seconds_lost() const { return 1e-9 * static_cast<double>(lost_.load(std::memory_order_relaxed)); }
 
 void Barrier::break_open() {
   broken_ = true;
@@ -53,12 +65,14 @@ void Barrier::break_open() {
   round_.notify_all();
 }
 
-void Barrier::mend() {
+void Barrier::mend(int size) {
+  size_ = size;
   arrived_ = 0;
   broken_ = false;
+  lost_ = 0;
 }
 
-Team::Team(int size) : barrier_(size) {
+Team::Team(int size) {
   try {
     for (int i = 1; i < size; i++) threads_.emplace_back([this, i] { member(i); });
   } catch (const std::system_error& error) {  // the system gives no more threads
@@ -73,14 +87,19 @@ Team::~Team() { dismiss(); }
 
 void Team::dismiss() {
   stop_ = true;
-  round_.fetch_add(1);
-  round_.notify_all();
+  begin(0);
   for (auto& thread : threads_) thread.join();
 }
 
-void Team::guarded(int index) {
+void Team::begin(int members) {
+  constexpr uint64_t next = uint64_t{1} << kMemberBits;
+  round_ = (round_ / next + 1) * next + static_cast<uint64_t>(members);
+  round_.notify_all();
+}
+
+void Team::guarded(int index, int members) {
   try {
-    (*work_)(Member{index, size(), &barrier_});
+    (*work_)(Member{index, members, &barrier_});
   } catch (const Barrier::Broken&) {  // another member's failure is told by that member
   } catch (...) {
     {
@@ -92,30 +111,30 @@ void Team::guarded(int index) {
 }
 
 void Team::member(int index) {
-  uint32_t seen = 0;
+  uint64_t seen = 0;
   while (true) {
     round_.wait(seen);
     seen = round_.load();
     if (stop_) return;
-    guarded(index);
+    const auto members = static_cast<int>(seen % (uint64_t{1} << kMemberBits));
+    if (index >= members) continue;
+    guarded(index, members);
     if (busy_.fetch_sub(1) == 1) busy_.notify_all();
   }
 }
 
-void Team::run(const std::function<void(const Member&)>& work) {
+void Team::run(const std::function<void(const Member&)>& work, int members) {
   work_ = &work;
   error_ = nullptr;
-  barrier_.mend();
-  busy_ = static_cast<int>(threads_.size());
-  round_.fetch_add(1);
-  round_.notify_all();
-  guarded(0);
+  barrier_.mend(members);
+  busy_ = members - 1;
+  begin(members);
+  guarded(0, members);
   for (int left = busy_.load(); left > 0; left = busy_.load()) busy_.wait(left);
   if (error_) std::rethrow_exception(error_);
 }
 
 double Team::meeting_time() {
-  using Clock = std::chrono::steady_clock;
   constexpr int meetings = 20;
   constexpr std::chrono::milliseconds patience{5};
   double least = 1e30;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <mutex>
@@ -14,17 +15,20 @@ namespace hashgrad {
 // the others take long.
 class Barrier {
  public:
-  explicit Barrier(int size) : size_(size) {}
-  void wait();        // throws Broken if a member failed
-  void break_open();  // lets all waiting members go, by throwing
-  void mend();        // before the next function; no member may be waiting
+  void wait();                  // throws Broken if a member failed
+  void break_open();            // lets all waiting members go, by throwing
+  void mend(int size);          // before the next function, for so many members; none may be waiting
+  double seconds_lost() const;  // since then, by all members together, in waits that did not end while they spun
   struct Broken {};
 
  private:
-  const int size_;
+  void check() const;
+
+  int size_ = 1;
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> round_{0};
   std::atomic<bool> broken_{false};
+  std::atomic<int64_t> lost_{0};  // nanoseconds
 };
 
 // A thread's place in a team. Items are shared out in contiguous runs, so that a member meets the same ones again and
@@ -49,9 +53,13 @@ class Team {
 
   int size() const { return static_cast<int>(threads_.size()) + 1; }
 
-  // Runs work on every member and returns when all have; the first exception thrown is thrown again here. Members may
-  // meet() within.
-  void run(const std::function<void(const Member&)>& work);
+  // Runs work on every member, or on the first `members`, and returns when all have; the first exception thrown is
+  // thrown again here. Members may meet() within.
+  void run(const std::function<void(const Member&)>& work) { run(work, size()); }
+  void run(const std::function<void(const Member&)>& work, int members);
+
+  // Seconds that the members of the last run lost in long waits for each other.
+  double seconds_lost() const { return barrier_.seconds_lost(); }
 
   // Seconds that a meeting of all members takes now: the cost of a cache line that goes from core to core. More than
   // kTogether: the members did not run at the same time, though they were given 5 ms to spread out.
@@ -65,12 +73,16 @@ class Team {
  private:
   void member(int index);
   void dismiss();
-  void guarded(int index);
+  void guarded(int index, int members);
+  // A round's number and, in the lowest bits, how many members take part: read as one, so that who wakes late cannot
+  // take the next round for this one.
+  static constexpr int kMemberBits = 16;
+  void begin(int members);
 
   std::vector<std::thread> threads_;
   Barrier barrier_;
   const std::function<void(const Member&)>* work_ = nullptr;
-  std::atomic<uint32_t> round_{0};
+  std::atomic<uint64_t> round_{0};
   std::atomic<int> busy_{0};
   std::atomic<bool> stop_{false};
   std::mutex error_mutex_;

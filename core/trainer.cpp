@@ -2,6 +2,7 @@
 // a result that does not depend on the number of threads.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 
 #include "network.h"
@@ -144,6 +145,7 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
   Team team(threads);
   hire(team);
   while (batch_.size() < job.batch_size) batch_.push_back(std::make_unique<Example>(layers()));
+  Shared shared(layers().size(), team.size());  // of batches
   TrainResult total;
   for (size_t at = 0; at < job.order.size() && total.bad_row < 0;) {
     upkeep(job, team);
@@ -151,7 +153,7 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
     if (job.batch_size) most = most > job.order.size() ? most : round_up(most, job.batch_size);  // whole batches
     const auto rows = job.order.subspan(at, static_cast<size_t>(std::min<uint64_t>(most, job.order.size() - at)));
     const TrainResult part = job.workers             ? train_simulated(job, rows)
-                             : job.batch_size        ? train_batches(job, rows, team)
+                             : job.batch_size        ? train_batches(job, rows, shared, team)
                              : works_on_copies(team) ? train_on_copies(job, rows, team)
                                                      : train_hogwild(job, rows, team);
     total.loss_sum += part.loss_sum;
@@ -160,8 +162,9 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
     total.bad_row = part.bad_row;
     step_ += part.examples;
     ledger_.examples += part.examples;
-    at += rows.size();
+    at += static_cast<size_t>(part.examples);
   }
+  pool_of_last_batch_ = shared.pool.id;
   collect_counts();
   return total;
 }
@@ -209,60 +212,68 @@ void Network::losses_of(const Member& me, const Group& group, Pool& pool, const 
 
 // All examples of a batch go forward and backward on the same weights, all threads on one batch, each on its own
 // neurons. Sums run in the examples' order, or over parts of a layer that do not depend on the threads: neither does
-// the result.
-TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Team& team) {
+// the result. Returns early, between two batches, when it is time to ask how many members should go on.
+TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint32_t> rows, Shared& shared, Team& team) {
+  using Clock = std::chrono::steady_clock;
   TrainResult result;
-  Shared shared(layers().size(), team.size());
+  const int members = pace_.members(team.size());
+  shared.resize(members);
+  const auto start = Clock::now();
+  bool on = true;
   const bool pooled = model_.pools();
   std::vector<size_t> turns;  // of the rows, in a batch: those that are not left out
-  team.run([&](const Member& me) {
-    Worker& w = walker(me.index).worker;
-    Group& group = w.group;
-    for (size_t at = 0; at < rows.size(); at += job.batch_size) {
-      const size_t size = std::min<size_t>(job.batch_size, rows.size() - at);
-      if (me.index == 0) {
-        turns.clear();
-        for (size_t k = at; k < at + size; k++)
-          if (!job.rests(rows[k])) turns.push_back(k);
-      }
-      me.meet();
-      const size_t n = turns.size();
-      const auto end = [&] {  // by one member: those that were left out have rested
-        for (size_t k = at; job.resting && k < at + size; k++)
-          if (!std::binary_search(turns.begin(), turns.end(), k)) job.rested(rows[k]);
-        result.examples += size, result.rested += size - n;
-      };
-      if (n == 0) {
-        if (me.index == 0) end();
-        me.meet();
-        continue;
-      }
-      group.list.clear();
-      for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
-      for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
-      model_.forward(group, me, w, pooled ? &shared.pool : nullptr);
-      if (pooled)
-        losses_of(me, group, shared.pool, job, 1.f / static_cast<float>(size), w.log_chance, w.pool_weights);
-      else
-        for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
-      for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)
-        job.batch->prefetch(rows[next + e]);
-      const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
-      const bool learned = model_.learn(group, shared, me, &rate, false, w);
-      if (me.index == 0) {
-        if (learned) end();
-        for (size_t e = 0; e < n && result.bad_row < 0; e++) {
-          if (!std::isfinite(group[e].loss)) result.bad_row = group[e].row;
-          if (!learned) continue;
-          result.loss_sum += on_grid(group[e].loss), w.learned += group[e].learns;
-          job.note(group[e]);
+  team.run(
+      [&](const Member& me) {
+        Worker& w = walker(me.index).worker;
+        Group& group = w.group;
+        for (size_t at = 0; at < rows.size(); at += job.batch_size) {
+          const size_t size = std::min<size_t>(job.batch_size, rows.size() - at);
+          if (me.index == 0) {
+            on = at == 0 || Clock::now() - start < std::chrono::duration<double>(Pace::kStretch);
+            turns.clear();
+            for (size_t k = at; on && k < at + size; k++)
+              if (!job.rests(rows[k])) turns.push_back(k);
+          }
+          me.meet();
+          if (!on) return;
+          const size_t n = turns.size();
+          const auto end = [&] {  // by one member: those that were left out have rested
+            for (size_t k = at; job.resting && k < at + size; k++)
+              if (!std::binary_search(turns.begin(), turns.end(), k)) job.rested(rows[k]);
+            result.examples += size, result.rested += size - n;
+          };
+          if (n == 0) {
+            if (me.index == 0) end();
+            me.meet();
+            continue;
+          }
+          group.list.clear();
+          for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
+          for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
+          model_.forward(group, me, w, pooled ? &shared.pool : nullptr);
+          if (pooled)
+            losses_of(me, group, shared.pool, job, 1.f / static_cast<float>(size), w.log_chance, w.pool_weights);
+          else
+            for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
+          for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)
+            job.batch->prefetch(rows[next + e]);
+          const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
+          const bool learned = model_.learn(group, shared, me, &rate, false, w);
+          if (me.index == 0) {
+            if (learned) end();
+            for (size_t e = 0; e < n && result.bad_row < 0; e++) {
+              if (!std::isfinite(group[e].loss)) result.bad_row = group[e].row;
+              if (!learned) continue;
+              result.loss_sum += on_grid(group[e].loss), w.learned += group[e].learns;
+              job.note(group[e]);
+            }
+          }
+          if (!learned) return;  // all members see the same
+          // what is read above is written again only after the others' next forward pass, which waits for this member
         }
-      }
-      if (!learned) return;  // all members see the same
-      // what is read above is written again only after the others' next forward pass, which waits for this member
-    }
-  });
-  pool_of_last_batch_ = shared.pool.id;
+      },
+      members);
+  pace_.note(result.examples, std::chrono::duration<double>(Clock::now() - start).count(), team.seconds_lost());
   updates_ += (result.examples + job.batch_size - 1) / job.batch_size;
   return result;
 }
