@@ -255,6 +255,7 @@ void bind_specs(nb::module_& m) {
   word(lsh, "lookup", &LshSpec::lookup, kLookups);
   word(lsh, "code", &LshSpec::code, kCodes);
   word(lsh, "policy", &LshSpec::policy, kPolicies);
+  word(lsh, "precision", &LshSpec::precision, kPrecisions);
   word(lsh, "ranking", &LshSpec::ranking, kRankings);
   word(lsh, "rehash", &LshSpec::rehash, kRehashes);
 

@@ -262,6 +262,13 @@ void bind_columns(nb::module_& m) {
       "w"_a, "step"_a.none(), "cut"_a, "index"_a.none(), "value"_a, "sums"_a);
 }
 
+// Rows of `columns` numbers of rows of `stride`.
+Out<float> plain_rows(const Array<float>& rows, size_t n, size_t columns, size_t stride) {
+  std::vector<float> c(n * columns);
+  for (size_t i = 0; i < n; i++) std::copy_n(&rows[i * stride], columns, c.begin() + static_cast<long>(i * columns));
+  return own(std::move(c), {n, columns});
+}
+
 // Products of matrices, of which a's rows, or b's, may be picked from more; and what becomes of sixteen examples' z.
 void bind_matrices(nb::module_& m) {
   m.def(
@@ -278,12 +285,40 @@ void bind_matrices(nb::module_& m) {
         Factor left{a.data(), turned ? 1 : a.shape(1), turned ? a.shape(1) : 1, a_rows ? a_rows->data() : nullptr};
         active().multiply(left, static_cast<uint32_t>(m), {right.data(), wide, 1, b_rows ? b_rows->data() : nullptr},
                           static_cast<uint32_t>(k), static_cast<uint32_t>(wide), out.data(), wide);
-        std::vector<float> c(m * b.shape(1));
-        for (size_t i = 0; i < m; i++)
-          std::copy_n(&out[i * wide], b.shape(1), c.begin() + static_cast<long>(i * b.shape(1)));
-        return own(std::move(c), {m, b.shape(1)});
+        return plain_rows(out, m, b.shape(1), wide);
       },
       "a"_a, "b"_a, "a_rows"_a.none() = nb::none(), "b_rows"_a.none() = nb::none(), "turned"_a = false);
+  // The same of bfloat16, a's pairs taken of its columns or, turned, of its rows.
+  m.def(
+      "kernel_multiply_pairs",
+      [](In<float, 2> a, In<float, 2> b, bool turned) {
+        rule(has_bfloat16(), "this processor, or the chosen level, has no products of bfloat16");
+        const size_t m = a.shape(turned ? 1 : 0), k = b.shape(0), n = b.shape(1), pairs = (k + 1) / 2;
+        rule(a.shape(turned ? 0 : 1) == k, "a must have as many columns as b has rows");
+        const auto rows_in_pairs = [&](const float* from, size_t columns, size_t stride) {
+          const Array<float> rows = padded(from, k, columns, stride);
+          Array<uint32_t> out(pairs * stride);
+          for (size_t p = 0; p < pairs; p++)
+            active().bfloat16.pair_rows(&rows[2 * p * stride], 2 * p + 1 < k ? &rows[(2 * p + 1) * stride] : nullptr,
+                                        static_cast<uint32_t>(stride), &out[p * stride]);
+          return out;
+        };
+        const size_t wide = round_up(n, kBlock), stride = round_up(turned ? m : k, kBlock);
+        const Array<uint32_t> right = rows_in_pairs(b.data(), n, wide);
+        Array<uint32_t> left(m * stride / 2);
+        if (turned) {
+          left = rows_in_pairs(a.data(), m, stride);
+        } else {
+          const Array<float> rows = padded(a.data(), m, k, stride);
+          active().bfloat16.pair_columns(rows.data(), static_cast<uint32_t>(m * stride), left.data());
+        }
+        Array<float> out(m * wide);
+        active().bfloat16.multiply({left.data(), turned ? 1 : stride / 2, turned ? stride : 1},
+                                   static_cast<uint32_t>(m), {right.data(), wide}, static_cast<uint32_t>(pairs),
+                                   static_cast<uint32_t>(wide), out.data(), wide);
+        return plain_rows(out, m, n, wide);
+      },
+      "a"_a, "b"_a, "turned"_a = false);
   m.def(
       "kernel_probabilities",
       [](const std::string& loss, In<float, 2> z) {
@@ -310,6 +345,7 @@ void bind_study(nb::module_& m) {
   m.def("simd_level", &simd_level);
   m.def("simd_levels", &simd_levels);
   m.def("set_simd_level", &set_simd_level, "name"_a);
+  m.def("has_bfloat16", &has_bfloat16);
   m.def("calibrate", &calibrate, nb::call_guard<nb::gil_scoped_release>());
   // Mean numbers of non-zeros and of cache lines that hold some, the bias included, in these rows of x.
   m.def(

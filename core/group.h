@@ -165,6 +165,7 @@ struct Worker {
   std::vector<float> log_chance, pool_weights;  // per neuron of a pool
   std::vector<float> dense;                     // deltas of all neurons, zero between uses
   std::vector<float> overlap;                   // of examples' deltas
+  std::vector<uint32_t> pairs;                  // of a pool's deltas, in bfloat16
   std::vector<uint32_t> block;                  // touched blocks of `gradient`
   std::vector<uint8_t> touched;                 // per block, zero between uses
   std::vector<uint32_t> index;                  // entries of one row of weights

@@ -131,6 +131,11 @@ class Layer {
   void update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Counts& counts);
   float row_factor(uint32_t i, float gradient_square, const Rate& rate);
 
+  // layer_pool.cpp
+  void pair_inputs(Range examples, Pool& pool) const;
+  void pair_weights(Range rows, Pool& pool) const;
+  void pair_gradients(Range examples, Pool& pool) const;
+
   // layer_columns.cpp
   void learn_columns(const Member& me, const Group& group, const Incidence& inputs, const Rate* rate, Worker& w);
   void run_columns(Range parts, uint32_t e, uint32_t from, uint32_t to, bool towards, const Rate* rate,

@@ -14,8 +14,9 @@ Range examples_of(const Member& me, const Pool& pool) {
   return {static_cast<uint32_t>(std::min<size_t>(pool.n_examples, me.first(blocks) * kBlock)),
           static_cast<uint32_t>(std::min<size_t>(pool.n_examples, me.last(blocks) * kBlock))};
 }
-Range rows_of(const Member& me, const Pool& pool) {
-  return {static_cast<uint32_t>(me.first(pool.id.size())), static_cast<uint32_t>(me.last(pool.id.size()))};
+Range rows_of(const Member& me, const Pool& pool) {  // whole pairs
+  const size_t n = pool.id.size(), pairs = Pool::half(n);
+  return {static_cast<uint32_t>(2 * me.first(pairs)), static_cast<uint32_t>(std::min(n, 2 * me.last(pairs)))};
 }
 
 constexpr uint32_t kAhead = 2;        // rows, that memory is asked for
@@ -35,6 +36,14 @@ void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
         [&](size_t e) -> const std::vector<uint32_t>& { return group[e].passages[number_].proposal.id; },
         [&](size_t e) { return group[e].ask.forced; });
     pool.z.resize(pool.id.size() * pool.n_panels() * pool.width);
+    pool.in_pairs = spec_.lsh.precision == Precision::kBfloat16 && has_bfloat16();
+    if (pool.in_pairs) {
+      const size_t pairs = Pool::half(pool.id.size()), across = pool.n_panels() * pool.width;
+      pool.weight_columns.resize(pool.id.size() * stride_ / 2);
+      pool.input_columns.resize(Pool::half(n_columns_) * across);
+      pool.input_examples.resize(Pool::half(n) * stride_);
+      if (number_ > 0) pool.weight_neurons.resize(pairs * stride_), pool.gradient_neurons.resize(pairs * across);
+    }
   }
   me.meet();
   const Range own = examples_of(me, pool);
@@ -49,18 +58,65 @@ void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
     std::fill_n(row, stride_, 0.f);
     for (uint32_t k = 0; k < x.n; k++) row[x.index[k]] = column[x.index[k] * pool.width] = x.value[k];
   }
+  if (pool.in_pairs) pair_inputs(own, pool);
   me.meet();
+}
+
+// Each factor of a pool's products in pairs of bfloat16, of what a member sees to: examples' inputs, rows of weights,
+// examples' gradients.
+void Layer::pair_inputs(Range examples, Pool& pool) const {
+  const Bfloat16& in = active().bfloat16;
+  const auto stride = static_cast<uint32_t>(stride_);
+  for (size_t e = examples.from; e < examples.to; e += kBlock) {
+    const float* column = pool.inputs(e, n_columns_);
+    uint32_t* pairs = pool.input_pairs(e, n_columns_);
+    for (uint32_t j = 0; j < n_columns_; j += 2, column += 2 * pool.width, pairs += pool.width)
+      in.pair_rows(column, j + 1 < n_columns_ ? column + pool.width : nullptr, kBlock, pairs);
+  }
+  for (size_t e = examples.from; e < examples.to; e += 2) {
+    const float* row = &pool.input[e * stride_];
+    in.pair_rows(row, e + 1 < pool.n_examples ? row + stride_ : nullptr, stride, &pool.input_examples[e / 2 * stride_]);
+  }
+}
+void Layer::pair_weights(Range rows, Pool& pool) const {
+  const Bfloat16& in = active().bfloat16;
+  const auto stride = static_cast<uint32_t>(stride_);
+  const auto weights = [&](uint32_t r) { return &weight_[stride_ * pool.id[r]]; };
+  for (uint32_t r = rows.from; r < rows.to; r++) {
+    if (r + kAhead < rows.to)
+      for (uint32_t j = 0; j < stride; j += kBlock) __builtin_prefetch(weights(r + kAhead) + j);
+    in.pair_columns(weights(r), stride, &pool.weight_columns[r * stride_ / 2]);
+    if (number_ > 0 && r % 2 == 0)
+      in.pair_rows(weights(r), r + 1 < rows.to ? weights(r + 1) : nullptr, stride,
+                   &pool.weight_neurons[r / 2 * stride_]);
+  }
+}
+void Layer::pair_gradients(Range examples, Pool& pool) const {
+  const size_t n = pool.id.size();
+  for (size_t e = examples.from; e < examples.to; e += kBlock) {
+    const float* z = pool.scores(e);
+    uint32_t* pairs = pool.gradient_pairs(e);
+    for (size_t i = 0; i < n; i += 2, z += 2 * pool.width, pairs += pool.width)
+      active().bfloat16.pair_rows(z, i + 1 < n ? z + pool.width : nullptr, kBlock, pairs);
+  }
 }
 
 void Layer::evaluate_pool(const Member& me, Pool& pool, Worker& w) const {
   const Range own = rows_of(me, pool);
   const uint32_t n = own.to - own.from;
+  if (pool.in_pairs) pair_weights(own, pool);
   for (size_t p = 0; p < pool.n_panels(); p++) {
     float* z = pool.scores(p * pool.width) + own.from * pool.width;
     std::fill_n(z, n * pool.width, 0.f);
-    active().multiply({weight_.data(), stride_, 1, pool.id.data() + own.from}, n,
-                      {pool.inputs(p * pool.width, n_columns_), pool.width}, n_columns_,
-                      static_cast<uint32_t>(pool.of_panel(p)), z, pool.width);
+    if (pool.in_pairs)
+      active().bfloat16.multiply({&pool.weight_columns[own.from * stride_ / 2], stride_ / 2}, n,
+                                 {pool.input_pairs(p * pool.width, n_columns_), pool.width},
+                                 static_cast<uint32_t>(Pool::half(n_columns_)), static_cast<uint32_t>(pool.of_panel(p)),
+                                 z, pool.width);
+    else
+      active().multiply({weight_.data(), stride_, 1, pool.id.data() + own.from}, n,
+                        {pool.inputs(p * pool.width, n_columns_), pool.width}, n_columns_,
+                        static_cast<uint32_t>(pool.of_panel(p)), z, pool.width);
   }
   Counts& counts = w.counts[number_];
   counts.forward += uint64_t{n} * pool.n_examples * n_columns_;
@@ -75,10 +131,16 @@ void Layer::back_pool(const Member& me, const Group& group, Pool& pool, Worker& 
   const auto n = static_cast<uint32_t>(stride_of(n_columns_ - 1));  // not towards the bias
   if (number_ > 0 && own.from < own.to) {
     std::fill(&pool.towards[own.from * stride_], pool.towards.data() + own.to * stride_, 0.f);
+    if (pool.in_pairs) pair_gradients(own, pool);
     for (uint32_t from = own.from, to; from < own.to; from = to) {  // a panel's examples
       to = std::min(own.to, static_cast<uint32_t>((from / pool.width + 1) * pool.width));
-      active().multiply({pool.scores(from), 1, pool.width}, to - from, {weight_.data(), stride_, 1, pool.id.data()},
-                        n_rows, n, &pool.towards[from * stride_], stride_);
+      if (pool.in_pairs)
+        active().bfloat16.multiply({pool.gradient_pairs(from), 1, pool.width}, to - from,
+                                   {pool.weight_neurons.data(), stride_}, static_cast<uint32_t>(Pool::half(n_rows)), n,
+                                   &pool.towards[from * stride_], stride_);
+      else
+        active().multiply({pool.scores(from), 1, pool.width}, to - from, {weight_.data(), stride_, 1, pool.id.data()},
+                          n_rows, n, &pool.towards[from * stride_], stride_);
     }
     w.counts[number_].backward += uint64_t{own.to - own.from} * n_rows * n;
   }
@@ -102,8 +164,19 @@ void Layer::step_pool(const Member& me, const Rate& rate, const Pool& pool, Work
     std::fill_n(w.gradient.data(), n * stride_, 0.f);
     for (uint32_t e = 0, to; e < pool.n_examples; e = to) {
       to = std::min(pool.n_examples, e + static_cast<uint32_t>(pool.width));
-      active().multiply({pool.scores(e) + from * pool.width, pool.width}, n, {&pool.input[e * stride_], stride_},
-                        to - e, static_cast<uint32_t>(stride_), w.gradient.data(), stride_);
+      const float* z = pool.scores(e) + from * pool.width;
+      if (pool.in_pairs) {
+        w.pairs.resize(kRowsAtOnce * pool.width / 2);
+        for (uint32_t r = 0; r < n; r++)
+          active().bfloat16.pair_columns(z + r * pool.width, static_cast<uint32_t>(pool.width),
+                                         &w.pairs[r * pool.width / 2]);
+        active().bfloat16.multiply(
+            {w.pairs.data(), pool.width / 2}, n, {&pool.input_examples[e / 2 * stride_], stride_},
+            static_cast<uint32_t>(Pool::half(to - e)), static_cast<uint32_t>(stride_), w.gradient.data(), stride_);
+      } else {
+        active().multiply({z, pool.width}, n, {&pool.input[e * stride_], stride_}, to - e,
+                          static_cast<uint32_t>(stride_), w.gradient.data(), stride_);
+      }
     }
     counts.update += uint64_t{n} * pool.n_examples * stride_;
     for (uint32_t r = 0; r < n; r++) {

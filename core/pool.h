@@ -23,6 +23,14 @@ struct Pool {
   std::vector<float> z;        // panels of id.size() x width: w.x + b, and then d loss / dz
   std::vector<float> towards;  // n_examples x stride: d loss / d input
 
+  // The factors in bfloat16, where products are taken of those: what follows each other in a product's sum, in pairs.
+  bool in_pairs = false;
+  std::vector<uint32_t> weight_columns;    // id.size() x stride / 2: of a neuron's weights
+  std::vector<uint32_t> weight_neurons;    // id.size() / 2 x stride: of two neurons' weights for one input
+  std::vector<uint32_t> input_columns;     // panels of n_inputs / 2 x width: of an example's inputs
+  std::vector<uint32_t> input_examples;    // n_examples / 2 x stride: of two examples' numbers for one input
+  std::vector<uint32_t> gradient_neurons;  // panels of id.size() / 2 x width: of two neurons' d loss / dz
+
   void take_in(uint32_t n) { n_examples = n, columns = round_up(n, kBlock), width = std::min(columns, kPanel); }
   size_t n_panels() const { return (columns + width - 1) / width; }
   size_t of_panel(size_t p) const { return std::min(width, columns - p * width); }  // columns that it holds
@@ -30,6 +38,9 @@ struct Pool {
   float* scores(size_t e) { return z.data() + place(e, id.size()); }
   float* inputs(size_t e, size_t n_inputs) { return turned.data() + place(e, n_inputs); }
   const float* scores(size_t e) const { return z.data() + place(e, id.size()); }
+  uint32_t* input_pairs(size_t e, size_t n_inputs) { return input_columns.data() + place(e, half(n_inputs)); }
+  uint32_t* gradient_pairs(size_t e) { return gradient_neurons.data() + place(e, half(id.size())); }
+  static size_t half(size_t n) { return (n + 1) / 2; }  // pairs that hold n
 
   // The union of the examples' neurons, their labels among them, filled up at random to `least` of n.
   template <class Ids, class Labels>

@@ -24,6 +24,7 @@ enum class Transform { kNone, kSimple, kSignAlsh, kL2Alsh };
 enum class Lookup { kAuto, kExact, kScan, kTables };
 enum class Code { kAuto, kBits, kBytes };
 enum class Policy { kLongest, kFifo, kReservoir };
+enum class Precision { kFloat32, kBfloat16 };
 enum class Ranking { kSignature, kCollisions };
 enum class Rehash { kAuto, kIncremental, kRows };
 
@@ -85,6 +86,8 @@ inline const Words<Ranking> kRankings{"ranking",
                                       {{"signature", Ranking::kSignature}, {"collisions", Ranking::kCollisions}}};
 inline const Words<Policy> kPolicies{
     "policy", {{"longest", Policy::kLongest}, {"fifo", Policy::kFifo}, {"reservoir", Policy::kReservoir}}};
+inline const Words<Precision> kPrecisions{"precision",
+                                          {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}}};
 inline const Words<Rehash> kRehashes{
     "rehash", {{"auto", Rehash::kAuto}, {"incremental", Rehash::kIncremental}, {"rows", Rehash::kRows}}};
 
@@ -112,6 +115,7 @@ struct LshSpec {
   Policy policy = Policy::kLongest;  // which of those that fall in it
   uint32_t fill = 0;                 // neurons in such a pool, at least; those missing are drawn at random
   uint64_t query_every = 1;          // pooled: of so many examples one looks for neurons in training; 0: none does
+  Precision precision = Precision::kFloat32;  // pooled: of the factors of a batch's products, where the processor can
 
   void check() const {
     const auto rule = [](bool holds, const std::string& text) {
@@ -133,6 +137,8 @@ struct LshSpec {
          "policy must be 'longest' unless pooled is set, got '" + kPolicies.name(policy) + "'");
     rule(pooled || fill == 0, "fill must be 0 unless pooled is set, got " + std::to_string(fill));
     rule(pooled || query_every == 1, "query_every must be 1 unless pooled is set, got " + std::to_string(query_every));
+    rule(pooled || precision == Precision::kFloat32,
+         "precision must be 'float32' unless pooled is set, got 'bfloat16'");
     rule(rehash_every >= 1, "rehash_every must be at least 1, got 0");
     rule(rebuild_every >= 1, "rebuild_every must be at least 1, got 0");
     rule(!(lookup == Lookup::kScan && ranking == Ranking::kCollisions),

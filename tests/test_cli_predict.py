@@ -199,6 +199,7 @@ def test_doctor_tells_what_the_machine_can_do(
     found = hashgrad("doctor", "--json", "-").json
     assert found["simd"] == _core.simd_level()
     assert found["simd"] in found["simd_levels"]
+    assert found["bfloat16"] == _core.has_bfloat16()
     assert "plain" in found["simd_levels"]
     assert found["threads"] >= 1
     assert found["versions"]["numpy"] == np.__version__

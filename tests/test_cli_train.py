@@ -135,7 +135,7 @@ def test_every_option_reaches_the_network(hashgrad: Hashgrad) -> None:
         "center": False, "lookup": "tables", "code": "bits", "probes": 3, "ranking": "collisions",
         "candidates": 2, "rehash": "rows", "rehash_every": 50, "rebuild_every": 500,
         "pooled": False, "bucket": 64, "policy": "longest", "fill": 0, "query_every": 1,
-        "correction": "none",
+        "precision": "float32", "correction": "none",
     }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def test_every_level_whose_instructions_linux_lists_is_there() -> None:
     avx2 = {"avx2", "fma", "bmi2"} <= flags
     avx512 = {f"avx512{part}" for part in ("f", "bw", "dq", "vl", "_vpopcntdq", "_vnni")} <= flags
     assert ["avx512"] * avx512 + ["avx2"] * avx2 + ["plain"] == LEVELS
+    assert _core.has_bfloat16() == (_core.simd_level() == "avx512" and "avx512_bf16" in flags)
 
 
 def test_levels_end_with_plain_and_the_best_is_the_default() -> None:

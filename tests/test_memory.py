@@ -78,6 +78,15 @@ def test_a_pool_holds_what_examples_that_ask_bring_and_a_label_of_each():
     assert [f - found[1] for f in found] == [size - labels[1] for size in labels]
 
 
+def test_a_pool_in_bfloat16_has_copies_of_half_the_size():
+    def scores(**how):
+        active = LSH(0.1, lookup="tables", pooled=True, query_every=0, fill=501, **how)
+        return needed(40, [Dense(5000, active=active)], Adam(), batch_size=96).examples
+
+    more = scores(precision="bfloat16") - scores()
+    assert more == 4 * (128 * 251 + 501 * 48)  # gradients of two outputs, and weights twice
+
+
 def test_words_and_numbers_say_the_same():
     stated = Memory(weights=3 * MIB, optimizer=6 * MIB, hashes=0, tables=0, examples=1024)
     assert str(stated) == "9.0 MiB (weights 3.0 MiB, optimizer 6.0 MiB, examples 1.0 KiB)"

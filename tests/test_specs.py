@@ -72,6 +72,14 @@ def test_a_fraction_outside_0_to_1_is_refused(selector, fraction):
         (lambda: LSH(pooled=True, correction="inverse"), "correction='inverse' needs fill above 0"),
         (lambda: inverse(loss="softmax"), "correction 'inverse' needs loss 'logistic', got 'soft"),
         (lambda: LSH(fill=-1), "fill must be an integer in"),
+        (
+            lambda: LSH(precision="bfloat16"),
+            "precision needs pooled=True, got 'bfloat16' with pooled=False",
+        ),
+        (
+            lambda: LSH(pooled=True, precision="half"),
+            "precision must be one of 'float32', 'bfloat16', got 'half'",
+        ),
         (lambda: LSH(query_every=4), "query_every needs pooled=True, got 4 with pooled=False"),
         (lambda: LSH(pooled=True, query_every=-1), r"query_every must be an integer in .* got -1"),
         (lambda: Dense(9, active=LSH(pooled=True), layout="input"), "layout must be 'auto' or"),
@@ -228,5 +236,5 @@ def test_a_schedule_counts_in_epochs(schedule, epoch, share):
 def test_a_selector_of_a_file_from_before_there_were_families_hashes_by_angles():
     selector = LSH(0.1, bits=5)
     older = {k: v for k, v in selector.to_dict().items() if k not in LSH.added}
-    assert len(older) == len(selector.to_dict()) - 4
+    assert len(older) == len(selector.to_dict()) - len(LSH.added)
     assert from_dict("active", older, SELECTORS) == selector

@@ -18,6 +18,12 @@
 #include "kernels/state.inl"
 #include "kernels/update.inl"
 
+#ifdef __AVX512F__
+constexpr Bfloat16 kBfloat16 = {multiply_pairs, pair_rows, pair_columns};
+#else
+constexpr Bfloat16 kBfloat16 = {};
+#endif
+
 constexpr Kernels kTable = {HASHGRAD_LEVEL,
                             axpy,
                             dot,
@@ -45,6 +51,7 @@ constexpr Kernels kTable = {HASHGRAD_LEVEL,
                             dot_codes,
                             add_codes,
                             multiply,
+                            kBfloat16,
                             softmax,
                             logistic,
                             shift,

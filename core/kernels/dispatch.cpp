@@ -30,13 +30,13 @@ extern const Kernels kernels;
 
 namespace {
 
-const Kernels* current = &plain::kernels;
+Kernels current = plain::kernels;
 
 #if defined(__x86_64__)
 // What the processor can do, and the system keeps of its registers. The compilers' own __builtin_cpu_supports needs a
 // library that is not there on Windows.
 struct Processor {
-  bool avx2 = false, avx512 = false;
+  bool avx2 = false, avx512 = false, bfloat16 = false;
 
   Processor() {
     uint32_t a, b, c, d;
@@ -51,6 +51,7 @@ struct Processor {
     avx2 = all(low, {1, 2}) && fma && all(b, {5, 8});  // AVX2, BMI2
     // F, DQ, BW and VL; VNNI and VPOPCNTDQ
     avx512 = avx2 && all(low, {5, 6, 7}) && all(b, {16, 17, 30, 31}) && all(c, {11, 14});
+    bfloat16 = avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 5 & 1;  // AVX512-BF16
   }
 };
 #endif
@@ -69,11 +70,18 @@ std::vector<const Kernels*> available() {
   return levels;
 }
 
+void choose(const Kernels& level) {
+  current = level;
+#if defined(__x86_64__)
+  if (!Processor().bfloat16) current.bfloat16 = {};
+#endif
+}
+
 }  // namespace
 
-const Kernels& active() { return *current; }
+const Kernels& active() { return current; }
 
-std::string simd_level() { return current->name; }
+std::string simd_level() { return current.name; }
 
 std::vector<std::string> simd_levels() {
   std::vector<std::string> names;
@@ -84,7 +92,7 @@ std::vector<std::string> simd_levels() {
 void set_simd_level(const std::string& name) {
   for (const Kernels* level : available())
     if (name == level->name) {
-      current = level;
+      choose(*level);
       return;
     }
   std::string can;
@@ -98,7 +106,7 @@ void choose_simd_level() {
   if (wanted && *wanted)
     set_simd_level(wanted);
   else
-    current = available().front();
+    choose(*available().front());
 }
 
 uint64_t update_cost(Optimizer optimizer, State state, bool l2) {

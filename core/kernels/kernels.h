@@ -75,6 +75,24 @@ struct Factor {
   const uint32_t* rows = nullptr;
 };
 
+// The same of numbers in bfloat16, two steps of a product's sum in one word, the first in its lower half: entry (i, k)
+// has steps 2k and 2k + 1.
+struct Pairs {
+  const uint32_t* data;
+  size_t row, step = 1;
+};
+
+// Products in bfloat16, whose sums are floats: null where the processor has no instructions for them.
+struct Bfloat16 {
+  // c (m rows of n, c_row floats apart) += a (m x 2k) times b (2k x n, its step 1); n a multiple of 16. Each sum runs
+  // over k in order, whatever m and n are.
+  void (*multiply)(const Pairs& a, uint32_t m, const Pairs& b, uint32_t k, uint32_t n, float* c, size_t c_row);
+  // out[i] = the pair a[i], b[i]; b null: zeros. n a multiple of 16.
+  void (*pair_rows)(const float* a, const float* b, uint32_t n, uint32_t* out);
+  // out[i] = the pair x[2i], x[2i + 1] for i < n / 2; n a multiple of 16.
+  void (*pair_columns)(const float* x, uint32_t n, uint32_t* out);
+};
+
 struct Kernels {
   const char* name;
 
@@ -153,6 +171,7 @@ struct Kernels {
   // c (m rows of n, c_row floats apart) += a (m x k) times b (k x n, its step 1); n a multiple of 16. Each sum runs
   // over k in order, whatever m and n are.
   void (*multiply)(const Factor& a, uint32_t m, const Factor& b, uint32_t k, uint32_t n, float* c, size_t c_row);
+  Bfloat16 bfloat16;
   // Of sixteen examples side by side, z[i * row + 0..16) for neurons i < n, n >= 1: probabilities, in place. The
   // largest z, and the sum of e^(z - largest); or the sum of log(1 + e^z). What is no number stays none.
   void (*softmax)(float* z, size_t row, uint32_t n, float* top, float* total);
@@ -171,6 +190,7 @@ struct Kernels {
 uint64_t update_cost(Optimizer optimizer, State state, bool l2);
 
 const Kernels& active();
+inline bool has_bfloat16() { return active().bfloat16.multiply != nullptr; }
 std::string simd_level();
 std::vector<std::string> simd_levels();        // those that this build has and this CPU can run
 void set_simd_level(const std::string& name);  // std::invalid_argument if unknown or not available

@@ -68,6 +68,68 @@ void multiply(const Factor& a, uint32_t m, const Factor& b, uint32_t k, uint32_t
   }
 }
 
+#ifdef __AVX512F__
+// The same of pairs of bfloat16, two steps of the sum at once. Not all processors of this level can: see dispatch.cpp.
+#define HASHGRAD_BFLOAT16 __attribute__((target("avx512bf16")))
+
+template <uint32_t kRows, uint32_t kLanes>
+HASHGRAD_BFLOAT16 inline void tile_of_pairs(const uint32_t* a, size_t a_row, size_t a_step, const uint32_t* b,
+                                            size_t b_row, uint32_t steps, float* c, size_t c_row) {
+  __m512 s[kRows][kLanes];
+  for (uint32_t r = 0; r < kRows; r++)
+    for (uint32_t n = 0; n < kLanes; n++) s[r][n] = _mm512_loadu_ps(c + r * c_row + kLane * n);
+  for (uint32_t k = 0; k < steps; k++) {
+    __m512i x[kLanes];
+    for (uint32_t n = 0; n < kLanes; n++) x[n] = _mm512_loadu_si512(b + k * b_row + kLane * n);
+    for (uint32_t r = 0; r < kRows; r++) {
+      const __m512i pair = _mm512_set1_epi32(static_cast<int>(a[r * a_row + k * a_step]));
+      for (uint32_t n = 0; n < kLanes; n++)
+        s[r][n] = _mm512_dpbf16_ps(s[r][n], reinterpret_cast<__m512bh>(x[n]), reinterpret_cast<__m512bh>(pair));
+    }
+  }
+  for (uint32_t r = 0; r < kRows; r++)
+    for (uint32_t n = 0; n < kLanes; n++) _mm512_storeu_ps(c + r * c_row + kLane * n, s[r][n]);
+}
+
+template <uint32_t kLanes>
+HASHGRAD_BFLOAT16 inline void tiles_of_pairs(const Pairs& a, uint32_t from, uint32_t m, const uint32_t* b, size_t b_row,
+                                             uint32_t steps, float* c, size_t c_row) {
+  const uint32_t* rows = a.data + from * a.step;
+  uint32_t i = 0;
+  for (; i + kTileRows <= m; i += kTileRows)
+    tile_of_pairs<kTileRows, kLanes>(rows + i * a.row, a.row, a.step, b, b_row, steps, c + i * c_row, c_row);
+  for (; i < m; i++) tile_of_pairs<1, kLanes>(rows + i * a.row, a.row, a.step, b, b_row, steps, c + i * c_row, c_row);
+}
+
+HASHGRAD_BFLOAT16 void multiply_pairs(const Pairs& a, uint32_t m, const Pairs& b, uint32_t k, uint32_t n, float* c,
+                                      size_t c_row) {
+  constexpr uint32_t kWide = kLane * kTileLanes;
+  for (uint32_t from = 0; from < k; from += kTileSteps) {
+    const uint32_t steps = k - from < kTileSteps ? k - from : kTileSteps;
+    const uint32_t* b_from = b.data + b.row * from;
+    uint32_t j = 0;
+    for (; j + kWide <= n; j += kWide) tiles_of_pairs<kTileLanes>(a, from, m, b_from + j, b.row, steps, c + j, c_row);
+    for (; j < n; j += kLane) tiles_of_pairs<1>(a, from, m, b_from + j, b.row, steps, c + j, c_row);
+  }
+}
+
+HASHGRAD_BFLOAT16 inline __m256i to_bfloat16(const float* x) {  // sixteen
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(x)));
+}
+HASHGRAD_BFLOAT16 void pair_rows(const float* a, const float* b, uint32_t n, uint32_t* out) {
+  for (uint32_t i = 0; i < n; i += 16) {
+    const __m512i low = _mm512_cvtepu16_epi32(to_bfloat16(a + i));
+    const __m512i high = b ? _mm512_cvtepu16_epi32(to_bfloat16(b + i)) : _mm512_setzero_si512();
+    _mm512_storeu_si512(out + i, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+  }
+}
+HASHGRAD_BFLOAT16 void pair_columns(const float* x, uint32_t n, uint32_t* out) {
+  for (uint32_t i = 0; i < n; i += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(out + i / 2), to_bfloat16(x + i));
+}
+#undef HASHGRAD_BFLOAT16
+#endif
+
 // e^x to a few units of the last digit: x = n log 2 + r, |r| <= log(2) / 2, and a polynomial in r. NaN stays NaN; below
 // -87 it is the smallest normal number, or a few times it.
 inline __attribute__((always_inline)) Block exponential(const Block& x) {

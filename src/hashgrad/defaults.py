@@ -124,6 +124,11 @@ PARAMETERS: dict[str, Parameter] = {
         Interval(0, 2**31 - 1, integer=True),
         "Of so many examples one looks for outputs while a pooled layer trains; 0 = none does.",
     ),
+    "precision": Parameter(
+        "float32",
+        Choice(("float32", "bfloat16")),
+        "Of what a batch multiplies to train a pooled layer; bfloat16 where the processor can.",
+    ),
     "correction": Parameter(
         "none",
         Choice(("none", "log-q", "inverse")),

@@ -125,7 +125,10 @@ def needed(
             asking = -(-batch_size // every) if every else 0
             least = asking * layer.selector.kept(n) + batch_size
             columns = whole(batch_size, _LINE if batch_size < _PANEL else _PANEL)
-            seen += columns * min(n, max(layer.selector.fill, least))
+            pool = min(n, max(layer.selector.fill, least))
+            seen += columns * pool
+            if layer.selector.precision == "bfloat16":  # gradients once and weights twice, halved
+                seen += columns * -(-pool // 2) + pool * whole(n_inputs + 1, _LINE)
         part = Memory(
             weights=matrix,
             optimizer=each * (matrix // _FLOAT) + _FLOAT * rows * by_row,

@@ -148,6 +148,7 @@ def doctor(
         "simd": _core.simd_level(),
         "simd_levels": list(_core.simd_levels()),
         "simd_forced": forced,
+        "bfloat16": _core.has_bfloat16(),
         "threads": _core.hardware_threads(),
         "processor": calibration.processor(),
         "thread_pools": pools,
@@ -165,11 +166,12 @@ def doctor(
         data = f"{folder['path']} (HASHGRAD_DATA) cannot be read"
     else:
         data = f"{folder['path']}: {', '.join(folder['sets']) or 'no set with a name'}"
+    level = result["simd"] + (" with bfloat16" if result["bfloat16"] else "")
     people = console(json)
     people.print(
         table(
             ("hashgrad", __version__),
-            ("instructions", f"{result['simd']}, of {', '.join(result['simd_levels'])}"),
+            ("instructions", f"{level}, of {', '.join(result['simd_levels'])}"),
             ("HASHGRAD_SIMD", forced or "not set: the best level is taken"),
             ("processor", result["processor"]),
             ("threads", str(result["threads"])),

@@ -25,10 +25,11 @@ FILES = "Files and output"
 HIDDEN = "1000,1000"
 SELECTOR = LSH.word
 
+POOLING = ("pooled", "bucket", "policy", "fill", "query_every", "precision", "correction")
 SELECTING = (
     "alpha", "beta", "bits", "tables", "family", "code_bits", "projection", "rank", "transform",
     "center", "lookup", "code", "probes", "ranking", "candidates", "rehash", "rehash_every",
-    "rebuild_every", "pooled", "bucket", "policy", "fill", "query_every", "correction",
+    "rebuild_every", *POOLING,
 )  # fmt: skip
 
 # What `--task multilabel` takes where the user says nothing: outputs are chosen, not neurons of
@@ -284,11 +285,7 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
             f"and perhaps one more for the output layer, got {params['fraction']!r}"
         )
     activation = given(params, "activation").get("activation")
-    pooling: dict[str, Any] = {
-        name: settings.pop(name)
-        for name in ("pooled", "bucket", "policy", "fill", "query_every", "correction")
-        if name in settings
-    }
+    pooling: dict[str, Any] = {name: settings.pop(name) for name in POOLING if name in settings}
     if pooling and len(shares) == len(sizes):
         raise ValueError(
             f"{flag(next(iter(pooling)))} needs --active with a share for the output layer as "

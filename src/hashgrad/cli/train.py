@@ -37,7 +37,7 @@ SETTLED = (
     "prior", "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "family", "code_bits", "projection", "rank", "transform", "center", "lookup",
     "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
-    "bucket", "policy", "fill", "query_every", "correction",
+    "bucket", "policy", "fill", "query_every", "precision", "correction",
 )  # fmt: skip
 
 
@@ -213,6 +213,7 @@ def train(
     policy: Annotated[str | None, option("policy", HASHING)] = None,
     fill: Annotated[int | None, option("fill", HASHING)] = None,
     query_every: Annotated[int | None, option("query_every", HASHING)] = None,
+    precision: Annotated[str | None, option("precision", HASHING)] = None,
     correction: Annotated[str | None, option("correction", HASHING)] = None,
 ) -> None:
     """Train a network on a data set, and show its accuracy and what it cost.

@@ -60,8 +60,8 @@ class LSHSoftmaxLoss(Hashed):
         correction: `"log-q"` or `"none"`.
         class_counts: how often each class occurs (n_classes), for the first biases and the
             correction; both begin alike for all classes without.
-        lsh: how to hash (`hashgrad.LSH`); its fraction, fill, query_every and
-            correction count for nothing.
+        lsh: how to hash (`hashgrad.LSH`); its fraction, fill, query_every,
+            precision and correction count for nothing.
         sparse: give `weight.grad` and `bias.grad` as sparse tensors, for `torch.optim.SparseAdam`;
             under `torch.compile` they are dense all the same.
         seed: of the hash functions and of what is drawn.
