@@ -84,7 +84,10 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> dict[str, Any]:
     how = {**OURS, **other}
     data, score = made(asked)
     before, n_labels = peak_mebibytes(), data.y.shape[1]
-    chosen = pooled(n_labels, correction="log-q", query_every=asked.query_every)
+    chosen = pooled(
+        n_labels, correction="log-q", query_every=asked.query_every, precision="bfloat16",
+        candidates=500,
+    )  # fmt: skip
     net = Network(
         data.x.shape[1],
         [Dense(asked.hidden, layout="input"), Dense(n_labels, active=chosen)],

@@ -26,10 +26,11 @@ def pooled(n_outputs: int, wrong: int = 4, **more: Any) -> LSH:
     """Outputs that a batch shares: its labels and each example's best `wrong` ones."""
     chosen: dict[str, Any] = {
         "bits": 8, "bucket": 128, "probes": 2, "rehash_every": 1024, "rebuild_every": 200_000,
+        "candidates": 400,
     } | more  # fmt: skip
     return LSH(
         wrong / n_outputs, pooled=True, rank=128, tables=16, code="bits", lookup="tables",
-        candidates=400, **chosen,
+        **chosen,
     )  # fmt: skip
 
 

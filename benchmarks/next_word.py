@@ -8,8 +8,9 @@ Needs PyTorch and the text of `wiki-en-2018` in `$HASHGRAD_DATA` (`words.py` say
 are). Every contender is the same network, 8 x 58,488 inputs - 128 ReLU - 58,488 outputs whose
 biases begin at the words' log-frequencies (ours at those of its first call's rows), on two
 threads, for the same seconds of training, while the rate falls to zero; so each point of a curve
-but the last would be higher in a run that ended there. Ours trains on the batch's words alone, or
-with `--query-every 1` on hard negatives that each position asks its hashes for. P@1 is exact, over
+but the last would be higher in a run that ended there. Products of all are taken of bfloat16. Ours
+trains on the batch's words and those that are drawn at random until there are `--fill`, or with
+`--query-every 1` on hard negatives that each position asks its hashes for. P@1 is exact, over
 a seeded sample of the held-out positions, the same for all. `peers.py` says how the peers train.
 Each contender has a process of its own; what a compiler takes, and judging, are not counted.
 """
@@ -66,7 +67,8 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     score, n_words = scorer(data), len(data.vocabulary)
     chosen = pooled(
         n_words, 1, correction="log-q", bits=9, bucket=64, probes=1, rehash_every=131_072,
-        rebuild_every=4_000_000, query_every=asked.query_every,
+        rebuild_every=4_000_000, query_every=asked.query_every, fill=asked.fill,
+        precision="bfloat16",
     )  # fmt: skip
     net = Network(
         data.x.shape[1],
@@ -115,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=60, help="of training, each")
     parser.add_argument("--rate", type=float, default=OURS["rate"], help="of hashgrad")
+    parser.add_argument("--fill", type=int, default=1000, help="words in a pool of hashgrad")
     parser.add_argument("--points", type=int, default=10, help="of a curve")
     parser.add_argument("--rows", type=int, help="to train on, all unless told")
     parser.add_argument("--positions", type=int, default=50_000, help="to judge by")

@@ -294,7 +294,8 @@ void bind_matrices(nb::module_& m) {
       [](In<float, 2> a, In<float, 2> b, bool turned) {
         rule(has_bfloat16(), "this processor, or the chosen level, has no products of bfloat16");
         const size_t m = a.shape(turned ? 1 : 0), k = b.shape(0), n = b.shape(1), pairs = (k + 1) / 2;
-        rule(a.shape(turned ? 0 : 1) == k, "a must have as many columns as b has rows");
+        rule(a.shape(turned ? 0 : 1) == k,
+             "a must have " + std::to_string(k) + " columns (rows, if turned), as b has rows");
         const auto rows_in_pairs = [&](const float* from, size_t columns, size_t stride) {
           const Array<float> rows = padded(from, k, columns, stride);
           Array<uint32_t> out(pairs * stride);

@@ -41,8 +41,10 @@ nb::tuple team_after_failure(int size, const std::vector<int>& failing, int meet
 
 // Which members of a team took part in its runs, of so many members each, one run after another.
 std::vector<std::vector<int>> team_runs(int size, const std::vector<int>& members) {
+  rule(size >= 1 && size <= 64, "size must be in [1, 64], got " + std::to_string(size));
   std::vector<std::vector<int>> seen;
-  for (const int n : members) rule(n >= 1 && n <= size, "members must be in [1, size], got " + std::to_string(n));
+  for (const int n : members)
+    rule(n >= 1 && n <= size, "members must be in [1, size = " + std::to_string(size) + "], got " + std::to_string(n));
   nb::gil_scoped_release release;
   Team team(size);
   for (const int n : members) {
@@ -69,8 +71,15 @@ void bind_threads(nb::module_& m) {
   nb::class_<Pace>(m, "Pace")
       .def(nb::init<>())
       .def("members", &Pace::members, "most"_a)
-      .def("note", &Pace::note, "examples"_a, "seconds"_a, "lost"_a);
-  m.attr("STRETCH_SECONDS") = Pace::kStretch;
+      .def("note", &Pace::note, "examples"_a, "seconds"_a, "lost"_a)
+      .def_prop_ro("stretch", &Pace::stretch);
+  m.def(
+      "script_pace",
+      [](Network& net, const std::vector<int>& members) {
+        for (const int n : members) rule(n >= 1, "members must be at least 1, got " + std::to_string(n));
+        net.pace().script(members);
+      },
+      "network"_a, "members"_a);
 }
 
 }  // namespace hashgrad

@@ -40,7 +40,7 @@ void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
     if (pool.in_pairs) {
       const size_t pairs = Pool::half(pool.id.size()), across = pool.n_panels() * pool.width;
       pool.weight_columns.resize(pool.id.size() * stride_ / 2);
-      pool.input_columns.resize(Pool::half(n_columns_) * across);
+      pool.input_columns.resize(Pool::half(n_columns_ - 1) * across);
       pool.input_examples.resize(Pool::half(n) * stride_);
       if (number_ > 0) pool.weight_neurons.resize(pairs * stride_), pool.gradient_neurons.resize(pairs * across);
     }
@@ -67,11 +67,12 @@ void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
 void Layer::pair_inputs(Range examples, Pool& pool) const {
   const Bfloat16& in = active().bfloat16;
   const auto stride = static_cast<uint32_t>(stride_);
+  const uint32_t n_inputs = n_columns_ - 1;  // biases are added as they are
   for (size_t e = examples.from; e < examples.to; e += kBlock) {
     const float* column = pool.inputs(e, n_columns_);
-    uint32_t* pairs = pool.input_pairs(e, n_columns_);
-    for (uint32_t j = 0; j < n_columns_; j += 2, column += 2 * pool.width, pairs += pool.width)
-      in.pair_rows(column, j + 1 < n_columns_ ? column + pool.width : nullptr, kBlock, pairs);
+    uint32_t* pairs = pool.input_pairs(e, n_inputs);
+    for (uint32_t j = 0; j < n_inputs; j += 2, column += 2 * pool.width, pairs += pool.width)
+      in.pair_rows(column, j + 1 < n_inputs ? column + pool.width : nullptr, kBlock, pairs);
   }
   for (size_t e = examples.from; e < examples.to; e += 2) {
     const float* row = &pool.input[e * stride_];
@@ -107,16 +108,20 @@ void Layer::evaluate_pool(const Member& me, Pool& pool, Worker& w) const {
   if (pool.in_pairs) pair_weights(own, pool);
   for (size_t p = 0; p < pool.n_panels(); p++) {
     float* z = pool.scores(p * pool.width) + own.from * pool.width;
-    std::fill_n(z, n * pool.width, 0.f);
-    if (pool.in_pairs)
-      active().bfloat16.multiply({&pool.weight_columns[own.from * stride_ / 2], stride_ / 2}, n,
-                                 {pool.input_pairs(p * pool.width, n_columns_), pool.width},
-                                 static_cast<uint32_t>(Pool::half(n_columns_)), static_cast<uint32_t>(pool.of_panel(p)),
+    if (pool.in_pairs) {
+      const uint32_t n_inputs = n_columns_ - 1;
+      for (uint32_t r = 0; r < n; r++)
+        std::fill_n(z + r * pool.width, pool.width, weight_[stride_ * pool.id[own.from + r] + n_inputs]);
+      active().bfloat16.multiply({pool.weight_columns.data() + own.from * stride_ / 2, stride_ / 2}, n,
+                                 {pool.input_pairs(p * pool.width, n_inputs), pool.width},
+                                 static_cast<uint32_t>(Pool::half(n_inputs)), static_cast<uint32_t>(pool.of_panel(p)),
                                  z, pool.width);
-    else
+    } else {
+      std::fill_n(z, n * pool.width, 0.f);
       active().multiply({weight_.data(), stride_, 1, pool.id.data() + own.from}, n,
                         {pool.inputs(p * pool.width, n_columns_), pool.width}, n_columns_,
                         static_cast<uint32_t>(pool.of_panel(p)), z, pool.width);
+    }
   }
   Counts& counts = w.counts[number_];
   counts.forward += uint64_t{n} * pool.n_examples * n_columns_;

@@ -113,6 +113,7 @@ class Network {
   Ledger& prediction_ledger() { return prediction_ledger_; }
 
   std::shared_mutex& mutex() const { return mutex_; }
+  Pace& pace() { return pace_; }
 
  private:
   Network(const Network& other, std::shared_lock<std::shared_mutex>&& reading);

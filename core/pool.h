@@ -27,7 +27,7 @@ struct Pool {
   bool in_pairs = false;
   std::vector<uint32_t> weight_columns;    // id.size() x stride / 2: of a neuron's weights
   std::vector<uint32_t> weight_neurons;    // id.size() / 2 x stride: of two neurons' weights for one input
-  std::vector<uint32_t> input_columns;     // panels of n_inputs / 2 x width: of an example's inputs
+  std::vector<uint32_t> input_columns;     // panels of n_inputs / 2 x width: of an example's inputs, but for the bias's
   std::vector<uint32_t> input_examples;    // n_examples / 2 x stride: of two examples' numbers for one input
   std::vector<uint32_t> gradient_neurons;  // panels of id.size() / 2 x width: of two neurons' d loss / dz
 

@@ -28,7 +28,7 @@ class Barrier {
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> round_{0};
   std::atomic<bool> broken_{false};
-  std::atomic<int64_t> lost_{0};  // nanoseconds
+  alignas(64) std::atomic<int64_t> lost_{0};  // nanoseconds
 };
 
 // A thread's place in a team. Items are shared out in contiguous runs, so that a member meets the same ones again and

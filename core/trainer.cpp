@@ -164,7 +164,6 @@ TrainResult Network::train(const TrainingJob& job, int threads) {
     ledger_.examples += part.examples;
     at += static_cast<size_t>(part.examples);
   }
-  pool_of_last_batch_ = shared.pool.id;
   collect_counts();
   return total;
 }
@@ -219,61 +218,62 @@ TrainResult Network::train_batches(const TrainingJob& job, std::span<const uint3
   const int members = pace_.members(team.size());
   shared.resize(members);
   const auto start = Clock::now();
-  bool on = true;
+  bool goes_on = true;
   const bool pooled = model_.pools();
   std::vector<size_t> turns;  // of the rows, in a batch: those that are not left out
-  team.run(
-      [&](const Member& me) {
-        Worker& w = walker(me.index).worker;
-        Group& group = w.group;
-        for (size_t at = 0; at < rows.size(); at += job.batch_size) {
-          const size_t size = std::min<size_t>(job.batch_size, rows.size() - at);
-          if (me.index == 0) {
-            on = at == 0 || Clock::now() - start < std::chrono::duration<double>(Pace::kStretch);
-            turns.clear();
-            for (size_t k = at; on && k < at + size; k++)
-              if (!job.rests(rows[k])) turns.push_back(k);
-          }
-          me.meet();
-          if (!on) return;
-          const size_t n = turns.size();
-          const auto end = [&] {  // by one member: those that were left out have rested
-            for (size_t k = at; job.resting && k < at + size; k++)
-              if (!std::binary_search(turns.begin(), turns.end(), k)) job.rested(rows[k]);
-            result.examples += size, result.rested += size - n;
-          };
-          if (n == 0) {
-            if (me.index == 0) end();
-            me.meet();
-            continue;
-          }
-          group.list.clear();
-          for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
-          for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
-          model_.forward(group, me, w, pooled ? &shared.pool : nullptr);
-          if (pooled)
-            losses_of(me, group, shared.pool, job, 1.f / static_cast<float>(size), w.log_chance, w.pool_weights);
-          else
-            for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
-          for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)
-            job.batch->prefetch(rows[next + e]);
-          const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
-          const bool learned = model_.learn(group, shared, me, &rate, false, w);
-          if (me.index == 0) {
-            if (learned) end();
-            for (size_t e = 0; e < n && result.bad_row < 0; e++) {
-              if (!std::isfinite(group[e].loss)) result.bad_row = group[e].row;
-              if (!learned) continue;
-              result.loss_sum += on_grid(group[e].loss), w.learned += group[e].learns;
-              job.note(group[e]);
-            }
-          }
-          if (!learned) return;  // all members see the same
-          // what is read above is written again only after the others' next forward pass, which waits for this member
+  const auto work = [&](const Member& me) {
+    Worker& w = walker(me.index).worker;
+    Group& group = w.group;
+    for (size_t at = 0; at < rows.size(); at += job.batch_size) {
+      const size_t size = std::min<size_t>(job.batch_size, rows.size() - at);
+      if (me.index == 0) {
+        goes_on = at == 0 || Clock::now() - start < std::chrono::duration<double>(pace_.stretch());
+        turns.clear();
+        for (size_t k = at; goes_on && k < at + size; k++)
+          if (!job.rests(rows[k])) turns.push_back(k);
+      }
+      me.meet();
+      if (!goes_on) return;
+      const size_t n = turns.size();
+      const auto end = [&] {  // by one member: those that were left out have rested
+        for (size_t k = at; job.resting && k < at + size; k++)
+          if (!std::binary_search(turns.begin(), turns.end(), k)) job.rested(rows[k]);
+        result.examples += size, result.rested += size - n;
+      };
+      if (n == 0) {
+        if (me.index == 0) end();
+        me.meet();
+        continue;
+      }
+      group.list.clear();
+      for (size_t e = 0; e < n; e++) group.list.push_back(batch_[e].get());
+      for (size_t e = me.first(n); e < me.last(n); e++) ready(group[e], job, rows[turns[e]], step_ + turns[e]);
+      model_.forward(group, me, w, pooled ? &shared.pool : nullptr);
+      if (pooled)
+        losses_of(me, group, shared.pool, job, 1.f / static_cast<float>(size), w.log_chance, w.pool_weights);
+      else
+        for (size_t e = me.first(n); e < me.last(n); e++) loss_of(group[e], job, 1.f / static_cast<float>(size));
+      for (size_t e = me.first(size), next = at + job.batch_size; e < me.last(size) && next + e < rows.size(); e++)
+        job.batch->prefetch(rows[next + e]);
+      const Rate rate = rate_at(job.schedule, step_ + at, updates_ + at / job.batch_size);
+      const bool learned = model_.learn(group, shared, me, &rate, false, w);
+      if (me.index == 0) {
+        if (learned) end();
+        for (size_t e = 0; e < n && result.bad_row < 0; e++) {
+          if (!std::isfinite(group[e].loss)) result.bad_row = group[e].row;
+          if (!learned) continue;
+          result.loss_sum += on_grid(group[e].loss), w.learned += group[e].learns;
+          job.note(group[e]);
         }
-      },
-      members);
-  pace_.note(result.examples, std::chrono::duration<double>(Clock::now() - start).count(), team.seconds_lost());
+      }
+      if (!learned) return;  // all members see the same
+      // what is read above is written again only after the others' next forward pass, which waits for this member
+    }
+  };
+  team.run(work, members);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  pace_.note(result.examples - result.rested, seconds, team.seconds_lost());
+  pool_of_last_batch_ = shared.pool.id;
   updates_ += (result.examples + job.batch_size - 1) / job.batch_size;
   return result;
 }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import reference as twin
+import test_core_pool as pools
 from hashgrad import _core
+from test_core_threads import BAD, N_ROWS, WAYS, examples, network
 
-STRETCH = _core.STRETCH_SECONDS
+STRETCH = _core.Pace().stretch
 
 
 def quiet(size: int) -> tuple[float, float]:
@@ -70,11 +73,25 @@ def test_waiting_alone_does_not_make_a_team_smaller() -> None:
     assert np.mean(np.array(sizes) == 4) > 0.95
 
 
+def serial(size: int) -> tuple[float, float]:
+    """One does a share of the work while the others wait: from four on, for half their time."""
+    return 1000 / (0.4 + 0.6 / size), 0.4 * (size - 1) / (0.4 * size + 0.6) - 0.01
+
+
+def test_who_is_few_grows_again_though_members_wait_for_each_other() -> None:
+    pace = _core.Pace()
+    run(pace, 16, busy, 400)
+    sizes = run(pace, 16, serial, 1500)
+    assert 1 in sizes[:5]
+    assert max(sizes[-300:]) >= 8
+    assert np.median(sizes[-300:]) >= 8
+
+
 def test_short_calls_are_judged_together() -> None:
     pace, short = _core.Pace(), STRETCH / 10
     for _ in range(9):
-        pace.note(1, short, 2 * short)
         assert pace.members(2) == 2
+        pace.note(1, short, 2 * short)
     sizes = []
     for _ in range(40):
         sizes.append(pace.members(2))
@@ -88,27 +105,75 @@ def test_a_later_call_may_ask_for_another_team() -> None:
     run(pace, 8, quiet, 5)
     assert run(pace, 3, quiet, 5) == [3] * 5
     assert run(pace, 1, quiet, 5) == [1] * 5
-    assert run(pace, 8, quiet, 300)[-100:] == [8] * 100
+    assert run(pace, 8, quiet, 300) == [8] * 300
 
 
 def test_a_run_takes_the_first_members_of_a_team() -> None:
     members = [3, 1, 5, 2, 5, 1, 1, 4] * 50
     assert _core.team_runs(5, members) == [[n] * n + [0] * (5 - n) for n in members]
-    with pytest.raises(ValueError, match=r"members must be in \[1, size\], got 6"):
+    with pytest.raises(ValueError, match=r"members must be in \[1, size = 5\], got 6"):
         _core.team_runs(5, [6])
 
 
-def test_a_training_of_many_stretches_has_the_bits_of_one_that_is_cut_in_short_calls() -> None:
-    x, y = twin.clusters(5, 60, 7, 400)
-    batch, labels = twin.csr(x), twin.labels(y, 7)
+# ---- the same bits -------------------------------------------------------------------------------
+
+SIZES = [4, 1, 3, 2, 5, 1, 1, 4]
+UPKEEP = {"rehash_every": 30, "rebuild_every": 70}
+
+
+def same(*nets: Any) -> None:
+    for net in nets[1:]:
+        for name, value in nets[0].tensors().items():
+            np.testing.assert_array_equal(net.tensors()[name], value, err_msg=name)
+        assert net.state() == nets[0].state()
+        assert net.ledger() == nets[0].ledger()
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "row_adagrad"])
+@pytest.mark.parametrize("way", WAYS)
+def test_members_that_come_and_go_change_no_bit(way: str, name: str) -> None:
+    batch, y = examples()
+    found = []
+    for sizes in ([], SIZES):
+        net = network(name=name, **UPKEEP, **WAYS[way])
+        _core.script_pace(net, sizes)
+        resting = np.zeros(N_ROWS, np.uint8)
+        how = {"batch_size": 7, "threads": 5 if sizes else 1, "known": 0.3, "resting": resting}
+        results = [twin.train(net, batch, y, range(N_ROWS), 0.05, **how) for _ in range(4)]
+        found.append((net, resting, [r.loss_sum for r in results], [r.rested for r in results]))
+    same(*(net for net, *_ in found))
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert found[0][2:] == found[1][2:]
+    assert sum(found[0][3]) > 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("lookup", ["scan", "tables"])
+def test_nor_do_they_where_a_batch_shares_a_pool(lookup: str, precision: str) -> None:
     nets = []
-    for calls in (1, 40):
-        specs = [twin.layer(200, "relu", "lsh", 0.2, lsh=twin.lsh()), twin.layer(7)]
-        net = _core.Network(60, specs, "softmax", twin.optimizer("adam"), 4)
-        net.build(batch, twin.rows(*range(40)))
-        order = np.tile(np.arange(400), 40)
-        for part in np.split(order, calls):
-            twin.train(net, batch, labels, part, 0.01, batch_size=20, threads=2)
-        nets.append({name: value.copy() for name, value in net.tensors().items()})
-    for name, value in nets[0].items():
-        np.testing.assert_array_equal(nets[1][name], value, err_msg=name)
+    for sizes in ([], SIZES):
+        how = {"code": "bits", "lookup": lookup, "fill": 30, "query_every": 3, **UPKEEP}
+        net = pools.network(precision=precision, **how)
+        _core.script_pace(net, sizes)
+        for size in (8, 19):
+            pools.train(net, np.tile(pools.ORDER, 3), size, threads=5 if sizes else 1)
+        nets.append(net)
+    same(*nets)
+    np.testing.assert_array_equal(nets[0].pool(), nets[1].pool())
+
+
+def test_a_bad_row_stops_them_where_it_stops_one() -> None:
+    batch, y = examples(bad=True)
+    nets = []
+    for sizes in ([], SIZES):
+        net = network()
+        _core.script_pace(net, sizes)
+        result = twin.train(net, batch, y, range(N_ROWS), batch_size=8, threads=5)
+        assert (result.bad_row, result.examples) == (BAD, BAD // 8 * 8)
+        nets.append(net)
+    same(*nets)
+
+
+def test_a_pace_is_of_one_member_at_least() -> None:
+    with pytest.raises(ValueError, match="members must be at least 1, got 0"):
+        _core.script_pace(network(), [2, 0])

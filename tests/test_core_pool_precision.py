@@ -84,7 +84,7 @@ def gradients(
     inputs = np.column_stack([x[rows], np.ones(len(rows))])
     before = inputs @ W[0].T
     hidden = np.column_stack([np.maximum(before, 0), np.ones(len(rows))])
-    z = of(hidden) @ of(W[1][pool]).T
+    z = of(hidden[:, :-1]) @ of(W[1][pool, :-1]).T + W[1][pool, -1]
     deltas = [
         twin.loss_and_delta(loss, z[e], pool, y[row])[1] / len(rows) for e, row in enumerate(rows)
     ]
@@ -160,6 +160,37 @@ def test_it_learns_what_a_dense_network_learns(precision: str) -> None:
         train(net, rate=0.01)
     best = net.topk(twin.csr(x), 1, False)[0][:, 0]
     assert np.mean([int(b) in labels for b, labels in zip(best, y, strict=True)]) > 0.95
+
+
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+def test_weights_of_examples_and_of_outputs_and_corrections_go_with_it(loss: str) -> None:
+    random = np.random.default_rng(2)
+    weights: dict[str, Any] = {"example_weights": random.random(N_ROWS).astype(np.float32)}
+    if loss == "logistic":
+        weights |= {"output_weights": random.random(N_OUTPUTS).astype(np.float32), "inverse": True}
+    else:
+        weights |= {"chance": np.full(N_OUTPUTS, 0.2, np.float32), "known": 0.5}
+    moved = []
+    for precision in ("float32", "bfloat16"):
+        net = network(loss, fill=60, precision=precision, query_every=0)
+        before = twin.augmented(net)
+        result = train(net, rate=0.2, **weights)
+        after = twin.augmented(net)
+        moved.append([a - b for a, b in zip(after, before, strict=True)])
+        assert result.bad_row == -1
+    for near, exact in zip(*moved, strict=True):
+        assert np.abs(near - exact).max() < 0.03 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_pool_of_one_neuron(precision: str) -> None:
+    x, _ = examples()
+    net = network(query_every=0, precision=precision)
+    before = twin.augmented(net)[1]
+    twin.train(net, twin.csr(x), twin.labels([[7]] * N_ROWS, N_OUTPUTS), ORDER[:20], batch_size=20)
+    assert net.pool().tolist() == [7]
+    moved = (twin.augmented(net)[1] != before).any(axis=1)
+    assert np.flatnonzero(moved).tolist() == [7]
 
 
 def test_what_is_counted_does_not_depend_on_it() -> None:

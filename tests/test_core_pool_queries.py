@@ -109,8 +109,9 @@ def test_who_asks_depends_on_how_many_came_before_in_all_calls() -> None:
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("loss", ["softmax", "logistic"])
 @pytest.mark.parametrize("every", [0, 100])
-def test_a_pool_may_be_empty(every: int, loss: str, threads: int) -> None:
-    net = network(loss, query_every=every)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_pool_may_be_empty(precision: str, every: int, loss: str, threads: int) -> None:
+    net = network(loss, query_every=every, precision=precision)
     train(net, ORDER[:1], 1, rate=0.0)  # the first one asks, if any does
     before = twin.augmented(net)
     none = twin.labels([[]] * N_ROWS, N_OUTPUTS)

@@ -30,7 +30,7 @@ extern const Kernels kernels;
 
 namespace {
 
-Kernels current = plain::kernels;
+Kernels current = plain::kernels;  // chosen while nothing computes
 
 #if defined(__x86_64__)
 // What the processor can do, and the system keeps of its registers. The compilers' own __builtin_cpu_supports needs a

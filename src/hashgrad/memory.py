@@ -127,7 +127,9 @@ def needed(
             columns = whole(batch_size, _LINE if batch_size < _PANEL else _PANEL)
             pool = min(n, max(layer.selector.fill, least))
             seen += columns * pool
-            if layer.selector.precision == "bfloat16":  # gradients once and weights twice, halved
+            if (
+                layer.selector.precision == "bfloat16"
+            ):  # gradients, and weights twice, in half the bits
                 seen += columns * -(-pool // 2) + pool * whole(n_inputs + 1, _LINE)
         part = Memory(
             weights=matrix,
