@@ -320,7 +320,15 @@ void bind_network(nb::module_& m) {
       .def("train", &train, "batch"_a, "targets"_a, "order"_a, "schedule"_a, "batch_size"_a, "threads"_a,
            "example_weights"_a.none(), "output_weights"_a.none(), "sample"_a, "known"_a = 1.f,
            "resting"_a.none() = nb::none(), "workers"_a = 0, "chance"_a.none() = nb::none(), "inverse"_a = false)
-      .def("end_epoch", &Network::end_epoch, "complete"_a = true)
+      .def(
+          "end_epoch",
+          [](Network& net, bool complete, const PyBatch* batch, std::optional<In<uint32_t, 1>> sample) {
+            std::span<const uint32_t> rows;
+            if (batch && sample) rows = rows_of(*sample, batch->n_rows, "sample");
+            nb::gil_scoped_release release;
+            net.end_epoch(complete, rows.empty() ? nullptr : batch, rows);
+          },
+          "complete"_a = true, "batch"_a.none() = nb::none(), "sample"_a.none() = nb::none())
       .def(
           "arrange",
           [](Network& net, size_t layer, const std::string& layout, const std::string& lookup,

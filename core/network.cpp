@@ -287,12 +287,16 @@ void Network::derive_after_load(int threads) {
     if (layer.index() && built_) layer.index()->derive(team);
 }
 
-void Network::end_epoch(bool complete) {
+void Network::end_epoch(bool complete, const Batch* batch, std::span<const uint32_t> sample) {
   const std::unique_lock writing(mutex_);
   land_all();
   collect_counts();
   Team team(static_cast<int>(std::max<size_t>(1, walkers_.size())));
-  if (built_ && complete) rehash_marked(team, false);
+  const bool idle = !asks();
+  if (built_ && complete && idle && has_lsh_ && batch && step_ >= next_rebuild_)
+    rebuild_on_schedule(*batch, sample, team);
+  else if (built_ && (complete || idle))
+    rehash_marked(team, false);
   for (Layer& layer : layers())
     if (layer.index()) layer.index()->refill_tables(team);
 }

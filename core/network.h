@@ -66,7 +66,9 @@ class Network {
   TrainResult train(const TrainingJob& job, int threads);
   // Makes the tables what a reload would make them, so that resumed training goes
   // on exactly.
-  void end_epoch(bool complete);  // an epoch that was broken off leaves hashes as they are: it will go on
+  // Brings hashes up to date. An epoch that was broken off leaves those that training asks as they are: it will go on.
+  // With rows to learn means and subspaces from, what nobody asks in training is made anew, if that is due.
+  void end_epoch(bool complete, const Batch* batch, std::span<const uint32_t> sample);
 
   void scores(const Batch& batch, bool exact, int threads, float* out);  // n_rows x n_outputs
   void topk(const Batch& batch, uint32_t k, bool exact, int threads, int32_t* index, float* score);
@@ -130,6 +132,8 @@ class Network {
   void upkeep(const TrainingJob& job, Team& team);
   void rehash_marked(Team& team, bool for_training);  // or for all who may ask
   void rebuild(const Batch& batch, std::span<const uint32_t> sample, Team& team);
+  void rebuild_on_schedule(const Batch& batch, std::span<const uint32_t> sample, Team& team);
+  bool asks() const;  // training does, some layer's hashes
   uint64_t until_upkeep() const;
   Rate rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const;
   TrainResult train_hogwild(const TrainingJob& job, std::span<const uint32_t> rows, Team& team);

@@ -121,23 +121,32 @@ void Network::rehash(int threads) {
   if (built_) rehash_marked(team, false);
 }
 
+bool Network::asks() const {
+  return std::any_of(layers().begin(), layers().end(), [](const Layer& layer) {
+    return layer.index() && !(layer.pools() && layer.spec().lsh.query_every == 0);
+  });
+}
+
+void Network::rebuild_on_schedule(const Batch& batch, std::span<const uint32_t> sample, Team& team) {
+  hire(team);
+  land_all();
+  rebuild(batch, sample, team);
+  rebuild_interval_ = std::min(2 * rebuild_interval_, rebuild_every_);
+  next_rebuild_ = step_ + rebuild_interval_;
+  next_rehash_ = step_ + rehash_every_;
+}
+
 void Network::upkeep(const TrainingJob& job, Team& team) {
-  if (!has_lsh_) return;
+  if (!asks()) return;
   if (step_ >= next_rebuild_) {
-    land_all();
-    rebuild(*job.batch, job.sample, team);
-    rebuild_interval_ = std::min(2 * rebuild_interval_, rebuild_every_);
-    next_rebuild_ = step_ + rebuild_interval_;
-    next_rehash_ = step_ + rehash_every_;
+    rebuild_on_schedule(*job.batch, job.sample, team);
   } else if (step_ >= next_rehash_) {
     rehash_marked(team, true);
     next_rehash_ = step_ + rehash_every_;
   }
 }
 
-uint64_t Network::until_upkeep() const {
-  return has_lsh_ ? std::min(next_rebuild_, next_rehash_) - step_ : ~uint64_t{0};
-}
+uint64_t Network::until_upkeep() const { return asks() ? std::min(next_rebuild_, next_rehash_) - step_ : ~uint64_t{0}; }
 
 TrainResult Network::train(const TrainingJob& job, int threads) {
   check_open("trained");

@@ -71,6 +71,30 @@ def test_hashes_that_nobody_asks_rest_until_an_epoch_ends() -> None:
         assert not net.tensors()["layers.1.lsh.dirty"].any()
 
 
+@pytest.mark.parametrize("every", [1, 0])
+def test_what_nobody_asks_is_made_anew_when_an_epoch_ends(every: int) -> None:
+    batch = twin.csr(examples()[0])
+
+    def trained(**end: Any) -> Any:
+        net = network(opt=twin.optimizer("adam"), query_every=every, code="bits", rebuild_every=90)
+        start = net.tensors()["layers.1.lsh.projection"].copy()
+        train(net, np.tile(ORDER, 3), 8, rate=0.05)  # 150 examples
+        moved = [not np.array_equal(start, net.tensors()["layers.1.lsh.projection"])]
+        net.end_epoch(**end)
+        moved.append(not np.array_equal(start, net.tensors()["layers.1.lsh.projection"]))
+        assert not net.tensors()["layers.1.lsh.dirty"].any() or "complete" in end
+        return net, moved, net.ledger()["layers"][1]["rebuild"]
+
+    net, moved, cost = trained(batch=batch, sample=ORDER)
+    assert moved == [every == 1, True]
+    assert cost > 0
+    net.end_epoch(batch=batch, sample=ORDER)  # not due again
+    assert net.ledger()["layers"][1]["rebuild"] == cost
+    assert trained()[1] == trained(complete=False)[1] == [every == 1, every == 1]
+    dirty = trained(complete=False)[0].tensors()["layers.1.lsh.dirty"]
+    assert dirty.any() == (every == 1)
+
+
 @pytest.mark.parametrize("every", [3, 0])
 def test_prediction_asks_always(every: int) -> None:
     net, x = network(query_every=every, candidates=30.0), twin.csr(examples()[0])

@@ -94,6 +94,34 @@ def test_a_multi_label_network_with_a_hashed_output_layer_goes_on_exactly(tags, 
     check_resumption(make, tags, tmp_path)
 
 
+def test_hashes_that_training_never_asks_go_on_exactly(tags, tmp_path, monkeypatch):
+    X, y = tags[0], (np.random.default_rng(5).random((400, 60)) < 0.05).astype(np.int8)
+
+    def make():
+        how = {"pooled": True, "query_every": 0, "fill": 20, "rehash_every": 50}
+        top = Dense(60, active=LSH(0.1, code="bits", rebuild_every=700, **how))
+        settings = {"loss": "logistic", "optimizer": "adam", "batch_size": 10}
+        return hashgrad.Network(24, [Dense(16), top], **settings)
+
+    def interrupt(examples, loss):
+        seen.append(examples)
+        if sum(seen) > 500:
+            raise KeyboardInterrupt
+
+    check_resumption(make, (X, y), tmp_path)
+    monkeypatch.setattr(hashgrad.training, "_CHUNK_SECONDS", 0.0)
+    seen = []
+    whole = make().fit(X, y, epochs=EPOCHS)
+    net = make().fit(X, y, epochs=EPOCHS, progress=Interrupting(interrupt))
+    assert 0 < net.history[-1]["examples"] < 400
+    assert not net._core.tensors()["layers.1.lsh.dirty"].any()  # ready to predict
+    loaded = through_a_file(net, tmp_path)
+    for stopped in (net, loaded):
+        stopped.fit(X, y, epochs=EPOCHS)
+        for name, tensor in whole._core.tensors().items():
+            assert np.array_equal(stopped._core.tensors()[name], tensor), name
+
+
 @pytest.mark.parametrize("policy", ["longest", "fifo", "reservoir"])
 def test_bounded_buckets_go_on_exactly(tags, tmp_path, policy):
     def make(threads=1):

@@ -185,8 +185,9 @@ class LSH(Selector):
         query_every: of so many examples one asks the hashes, while such a layer trains; the others
             learn from what it has found, from all labels of the batch and from what was drawn.
             With 0 nobody asks: a loss sampled by the batch's labels and `fill`; hashes then serve
-            prediction alone, and are brought up to date at rebuilds and when an epoch ends (not
-            where it is broken off).
+            prediction alone, and are brought up to date when an epoch or a call of `partial_fit`
+            ends: all of them are made anew if `rebuild_every` examples have gone by, or fewer
+            early on, else those of outputs that have moved.
         precision: of the factors of the products that train a pool. `"bfloat16"` rounds scores'
             gradients, inputs and weights to 8 significant bits before they are multiplied, on
             processors with AVX512-BF16, which multiply those up to twice as fast; sums, biases, the

@@ -112,6 +112,11 @@ def _break_off(network: Network) -> None:
         network.history.append(history.record(network, None, {}))
 
 
+def _refresh(network: Network, job: Job) -> None:
+    """Bring hashes up to date, now that all rows have been seen."""
+    network._core.end_epoch(True, job.inputs.batch, sample_rows(network.seed, job.rows))
+
+
 def one_pass(network: Network, job: Job) -> None:
     """One pass over the rows at the optimizer's own rate; no epoch, no history.
 
@@ -129,7 +134,7 @@ def one_pass(network: Network, job: Job) -> None:
             if pressed() and result.bad_row < 0:
                 network.interrupted = True
                 break
-    network._core.end_epoch()
+    _refresh(network, job)
 
 
 def _run_epochs(
@@ -303,7 +308,7 @@ def close_epoch(network: Network, job: Job, schedule: _core.ScheduleSpec) -> boo
     """Close the epoch: tables, scores, record, callbacks. Whether training should stop."""
     state = network._state
     start = time.perf_counter()
-    network._core.end_epoch()
+    _refresh(network, job)
     state.seconds += time.perf_counter() - start
     scores = network._scores(*job.validation) if job.validation else {}
     record = history.record(network, job, scores, rate=schedule.at(int(network._core.step)))
