@@ -86,7 +86,7 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> dict[str, Any]:
     before, n_labels = peak_mebibytes(), data.y.shape[1]
     chosen = pooled(
         n_labels, correction="log-q", query_every=asked.query_every, precision="bfloat16",
-        candidates=500,
+        candidates=800,
     )  # fmt: skip
     net = Network(
         data.x.shape[1],
