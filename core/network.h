@@ -64,9 +64,8 @@ class Network {
   // data.
   void build(const Batch& batch, std::span<const uint32_t> sample, int threads);
   TrainResult train(const TrainingJob& job, int threads);
-  // Makes the tables what a reload would make them, so that resumed training goes
-  // on exactly.
-  // Brings hashes up to date. An epoch that was broken off leaves those that training asks as they are: it will go on.
+  // Makes the tables what a reload would make them, so that resumed training goes on exactly, and brings hashes up to
+  // date. An epoch that was broken off leaves those that training asks as they are: it will go on.
   // With rows to learn means and subspaces from, what nobody asks in training is made anew, if that is due.
   void end_epoch(bool complete, const Batch* batch, std::span<const uint32_t> sample);
 

@@ -162,6 +162,7 @@ def test_it_learns_what_a_dense_network_learns(precision: str) -> None:
     assert np.mean([int(b) in labels for b, labels in zip(best, y, strict=True)]) > 0.95
 
 
+@can
 @pytest.mark.parametrize("loss", ["softmax", "logistic"])
 def test_weights_of_examples_and_of_outputs_and_corrections_go_with_it(loss: str) -> None:
     random = np.random.default_rng(2)
@@ -179,7 +180,7 @@ def test_weights_of_examples_and_of_outputs_and_corrections_go_with_it(loss: str
         moved.append([a - b for a, b in zip(after, before, strict=True)])
         assert result.bad_row == -1
     for near, exact in zip(*moved, strict=True):
-        assert np.abs(near - exact).max() < 0.03 * np.abs(exact).max()
+        assert 0 < np.abs(near - exact).max() < 0.03 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

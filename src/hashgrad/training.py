@@ -114,7 +114,11 @@ def _break_off(network: Network) -> None:
 
 def _refresh(network: Network, job: Job) -> None:
     """Bring hashes up to date, now that all rows have been seen."""
-    network._core.end_epoch(True, job.inputs.batch, sample_rows(network.seed, job.rows))
+    last = network.layers[-1].selector
+    if isinstance(last, LSH) and last.pooled and last.query_every == 0:  # may be made anew
+        network._core.end_epoch(True, job.inputs.batch, sample_rows(network.seed, job.rows))
+    else:
+        network._core.end_epoch()
 
 
 def one_pass(network: Network, job: Job) -> None:
