@@ -160,8 +160,13 @@ nb::dict tensors(nb::handle self) {
       matrix(name, moments.half(), m);
     };
     matrix("weight", layer.weight(), m - 1);
-    d[(at + "bias").c_str()] = nb::cast(Out<float>(layer.weight().data() + (turned ? (m - 1) * layer.stride() : m - 1),
-                                                   {n}, self, {turned ? 1 : stride}));
+    if (layer.spec().halved()) {
+      put(d, at + "weight", self, layer.half(), {n, m - 1}, {static_cast<int64_t>(layer.half_stride()), 1});
+      put(d, at + "bias", self, layer.bias(), {n});
+    } else {
+      d[(at + "bias").c_str()] = nb::cast(Out<float>(
+          layer.weight().data() + (turned ? (m - 1) * layer.stride() : m - 1), {n}, self, {turned ? 1 : stride}));
+    }
     moments("optimizer.moment1", layer.moment1());
     moments("optimizer.moment2", layer.moment2());
     put(d, at + "optimizer.row_square", self, layer.row_square(), {layer.row_square().size()});
@@ -268,6 +273,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("lsh", &LayerSpec::lsh);
   word(layer, "activation", &LayerSpec::activation, kActivations);
   word(layer, "layout", &LayerSpec::layout, kLayouts);
+  word(layer, "dtype", &LayerSpec::dtype, kDtypes);
   word(layer, "selector", &LayerSpec::selector, kSelections);
 
   nb::class_<OptimizerSpec> optimizer(m, "OptimizerSpec");

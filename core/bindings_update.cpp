@@ -1,4 +1,5 @@
-// A door for tests: one optimiser step on one row, its state in bfloat16, at the level that is active.
+// A door for tests: one optimiser step on one row, its state in bfloat16, and rows of weights in bfloat16, at the level
+// that is active.
 #include "bindings.h"
 
 namespace hashgrad {
@@ -50,11 +51,41 @@ float mean_square(const OptimizerSpec& optimizer, In<float, 1> w, float a, In<fl
   return active().mean_square[optimizer.l2 > 0.f](w.data(), a, input.row, step_of(optimizer, 0.f, bias_column, 0));
 }
 
+Out<uint16_t> narrow(In<float, 1> x, uint32_t key) {
+  const size_t n = x.shape(0);
+  rule(n % kBlock == 0, "x must have whole blocks of 16 numbers, got " + std::to_string(n));
+  std::vector<uint16_t> out(n);
+  active().narrow(x.data(), static_cast<uint32_t>(n), key, out.data());
+  return own(std::move(out), {n});
+}
+
+Out<float> widen(In<uint16_t, 1> x) {
+  const size_t n = x.shape(0);
+  rule(n % kBlock == 0, "x must have whole blocks of 16 numbers, got " + std::to_string(n));
+  std::vector<float> out(n);
+  active().widen(x.data(), static_cast<uint32_t>(n), out.data());
+  return own(std::move(out), {n});
+}
+
+// Rows of w times x with a dense part or (`sparse`) as the list of its non-zeros.
+Out<float> dot_half_rows(In<uint16_t, 2> w, In<uint32_t, 1> rows, In<float, 1> x, bool sparse) {
+  rule(w.shape(1) == x.shape(0), "w must have as many columns as x");
+  const Input input(x, sparse);
+  const std::span<const uint32_t> which = rows_of(rows, w.shape(0), "rows");
+  std::vector<float> out(which.size());
+  active().dot_half_rows(w.data(), w.shape(1), which.data(), static_cast<uint32_t>(which.size()), input.row,
+                         out.data());
+  return own(std::move(out), {which.size()});
+}
+
 }  // namespace
 
 void bind_updates(nb::module_& m) {
   m.def("kernel_update", &update, "optimizer"_a, "w"_a, "m"_a, "v"_a, "a"_a, "x"_a, "sparse"_a, "rate"_a,
         "bias_column"_a, "key"_a);
+  m.def("kernel_narrow", &narrow, "x"_a, "key"_a);
+  m.def("kernel_widen", &widen, "x"_a);
+  m.def("kernel_dot_half_rows", &dot_half_rows, "w"_a, "rows"_a, "x"_a, "sparse"_a);
   m.def("kernel_mean_square", &mean_square, "optimizer"_a, "w"_a, "a"_a, "x"_a, "sparse"_a, "bias_column"_a);
 }
 

@@ -32,10 +32,15 @@ Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& opti
   const float fan = spec.activation == Activation::kRelu ? static_cast<float>(n_inputs)
                                                          : static_cast<float>(n_inputs + spec.n_outputs);
   const float limit = std::sqrt(6.f / fan);
+  std::vector<float> row(half_stride_);
   for (uint32_t i = 0; i < spec.n_outputs; i++) {
     Random random(seed, Purpose::kWeights, layer, i);
     for (uint32_t j = 0; j < n_inputs; j++)
-      weight_[input_major() ? j * stride_ + i : i * stride_ + j] = limit * (2.f * random.uniform() - 1.f);
+      (spec.halved() ? row[j] : weight_[input_major() ? j * stride_ + i : i * stride_ + j]) =
+          limit * (2.f * random.uniform() - 1.f);
+    if (spec.halved())
+      active().narrow(row.data(), static_cast<uint32_t>(half_stride_), static_cast<uint32_t>(random.next()),
+                      &half_[i * half_stride_]);
   }
   choose_selector();
 }
@@ -54,6 +59,7 @@ Layer::Layer(const Layer& other)
 
 Layer& Layer::operator=(const Layer& other) {
   code_ = other.code_, code_stride_ = other.code_stride_, unit_ = other.unit_, bias_ = other.bias_;
+  half_ = other.half_, half_stride_ = other.half_stride_;
   weight_ = other.weight_, moment1_ = other.moment1_, moment2_ = other.moment2_, row_square_ = other.row_square_;
   if (index()) *index() = *other.index();
   return *this;
@@ -76,12 +82,19 @@ void Layer::check(const LayerSpec& spec) const {
 void Layer::allocate() {
   const Optimizer kind = optimizer_.kind;
   stride_ = stride_of(input_major() ? spec_.n_outputs : n_columns_);
-  weight_ = Array<float>(stride_ * (input_major() ? n_columns_ : spec_.n_outputs));
+  const size_t n_weights = stride_ * (input_major() ? n_columns_ : spec_.n_outputs);
+  if (spec_.halved()) {
+    half_stride_ = round_up(n_columns_ - 1, 2 * kBlock);
+    half_ = Array<uint16_t>(half_stride_ * spec_.n_outputs);
+    bias_ = Array<float>(spec_.n_outputs);
+  } else {
+    weight_ = Array<float>(n_weights);
+  }
   const State state = optimizer_.state;
   const bool halves = state != State::kFloat32;
-  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Moments(weight_.size(), halves);
+  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Moments(n_weights, halves);
   if ((kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) && state != State::kRow)
-    moment2_ = Moments(weight_.size(), halves);
+    moment2_ = Moments(n_weights, halves);
   if (kind == Optimizer::kRowAdagrad || state == State::kRow)
     row_square_ = Array<float>(input_major() ? n_columns_ : spec_.n_outputs);
   // Parts are what a team can share. Each adds to what the layer below must sum up, so they hold several active
@@ -193,13 +206,12 @@ void Layer::evaluate(Range own, const Group& group, size_t first, size_t last) c
       Proposal& p = group[e].passages[number_].proposal;
       const Row& x = group[e].input_of(number_);
       if (p.all) {
-        active().dot_rows(weight_.data() + size_t{from} * stride_, stride_, nullptr, to - from, x, p.z.data() + from);
+        dot(nullptr, from, to - from, x, p.z.data() + from);
         continue;
       }
       const auto begin = std::lower_bound(p.id.begin(), p.id.end(), from);
       const auto end = std::lower_bound(begin, p.id.end(), to);
-      active().dot_rows(weight_.data(), stride_, std::to_address(begin), static_cast<uint32_t>(end - begin), x,
-                        p.z.data() + (begin - p.id.begin()));
+      dot(std::to_address(begin), 0, static_cast<uint32_t>(end - begin), x, p.z.data() + (begin - p.id.begin()));
     }
   }
 }
@@ -209,7 +221,16 @@ void Layer::evaluate_all(const Row& x, std::vector<float>& z) const {
   if (input_major())
     active().add_columns(weight_.data(), stride_, x, static_cast<uint32_t>(z.size()), z.data());
   else
-    active().dot_rows(weight_.data(), stride_, nullptr, spec_.n_outputs, x, z.data());
+    dot(nullptr, 0, spec_.n_outputs, x, z.data());
+}
+
+void Layer::dot(const uint32_t* ids, uint32_t first, uint32_t n, const Row& x, float* z) const {
+  if (half_.empty()) return active().dot_rows(weight_.data() + size_t{first} * stride_, stride_, ids, n, x, z);
+  Row inputs = x;  // without the bias's, which the last block may hold alone
+  inputs.n--;
+  if (x.dense && (n_columns_ - 1) % kBlock == 0) inputs.n_blocks--;
+  active().dot_half_rows(&half_[first * half_stride_], half_stride_, ids, n, inputs, z);
+  for (uint32_t r = 0; r < n; r++) z[r] += bias_[ids ? ids[r] : first + r];
 }
 
 uint64_t Layer::neuron_cost(const Row& x, const Codes& codes) const {
@@ -272,8 +293,8 @@ void Layer::activate(Passage& passage) const {
 }
 
 size_t Layer::memory() const {
-  return code_.bytes() + unit_.bytes() + bias_.bytes() + weight_.bytes() + moment1_.bytes() + moment2_.bytes() +
-         row_square_.bytes() + (index() ? index()->memory() : 0);
+  return code_.bytes() + unit_.bytes() + bias_.bytes() + weight_.bytes() + half_.bytes() + moment1_.bytes() +
+         moment2_.bytes() + row_square_.bytes() + (index() ? index()->memory() : 0);
 }
 
 }  // namespace hashgrad

@@ -93,13 +93,19 @@ class Layer {
     return static_cast<uint32_t>(std::min<size_t>(spec_.n_outputs, blocks * p / n_parts_ * kBlock));
   }
 
-  Weights weights() const { return {weight_.data(), stride_, spec_.n_outputs, n_columns_}; }  // neuron-major only
+  Weights weights() const {  // neuron-major only
+    if (half_.empty()) return {weight_.data(), stride_, spec_.n_outputs, n_columns_};
+    return {nullptr, half_stride_, spec_.n_outputs, n_columns_, bias_.data(), half_.data()};
+  }
   LshIndex* index() const { return selector_->index(); }
   const LayerSpec& spec() const { return spec_; }
   uint32_t n_columns() const { return n_columns_; }
   size_t stride() const { return stride_; }
   bool input_major() const { return spec_.layout == Layout::kInput; }
   Array<float>& weight() { return weight_; }
+  Array<uint16_t>& half() { return half_; }
+  size_t half_stride() const { return half_stride_; }
+  Array<float>& bias() { return bias_; }  // where weights are halves
   Moments& moment1() { return moment1_; }
   Moments& moment2() { return moment2_; }
   Array<float>& row_square() { return row_square_; }
@@ -113,6 +119,8 @@ class Layer {
   uint32_t last_part(const Member& me) const { return static_cast<uint32_t>(me.last(n_parts_)); }
   void check(const LayerSpec& spec) const;  // that this layer can be so
   void allocate();
+  // z of these neurons, null: of n neurons from `first` on
+  void dot(const uint32_t* ids, uint32_t first, uint32_t n, const Row& x, float* z) const;
   void encode_input(const Row& x, Codes& codes) const;  // layer_compact.cpp
   void evaluate_codes(Range own, const Row& x, Passage& passage) const;
   void choose_selector();
@@ -127,13 +135,17 @@ class Layer {
                   bool alone, Worker& w);
   Row sum_of_gradients(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
   bool sum_whole_rows(std::span<const Incidence::Entry> entries, const Group& group, Worker& w) const;
-  void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts);
-  void update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Counts& counts);
+  void step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Worker& w);
+  void update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Worker& w);
   float row_factor(uint32_t i, float gradient_square, const Rate& rate);
 
   // layer_pool.cpp
   void pair_inputs(Range examples, Pool& pool) const;
   void pair_weights(Range rows, Pool& pool) const;
+  void pair_halves(Range rows, Pool& pool) const;
+  void widen_weights(Range rows, Pool& pool) const;
+  Factor weights_of(const Pool& pool, uint32_t first) const;  // from this row of the pool on
+  float bias_of(uint32_t i) const { return half_.empty() ? weight_[stride_ * i + n_columns_ - 1] : bias_[i]; }
   void pair_gradients(Range examples, Pool& pool) const;
 
   // layer_columns.cpp
@@ -154,14 +166,16 @@ class Layer {
   uint64_t seed_, number_;
   uint32_t n_columns_;  // inputs + 1
   uint32_t n_parts_;
-  size_t stride_ = 0;          // of a row of weights, in whole cache lines
-  Array<float> weight_;        // n_outputs x stride or, input-major, n_columns x stride
+  size_t stride_ = 0;     // of a row of weights, in whole cache lines
+  Array<float> weight_;   // n_outputs x stride or, input-major, n_columns x stride
+  Array<uint16_t> half_;  // instead: bfloat16, n_outputs x half_stride, without biases
+  size_t half_stride_ = 0;
   Moments moment1_, moment2_;  // element-wise optimisers only
   Array<float> row_square_;    // of each row, a neuron's or an input's: row-wise Adagrad's sum, or Adam's mean
   Array<uint8_t> code_;        // compact: instead of weights, rows of as many bytes as code_stride_
   size_t code_stride_ = 0;
   Array<float> unit_;  // compact: what a code of 1 stands for, of each row
-  Array<float> bias_;  // compact
+  Array<float> bias_;  // compact, or where weights are halves
   std::unique_ptr<Selector> selector_;
 };
 

@@ -157,7 +157,8 @@ void Layer::step_narrow(const Member& me, Range inputs, const Group& group, cons
 
 // Rows lie scattered in memory, and are too short to be foreseen.
 void Layer::ask_for_row(size_t row) const {
-  for (size_t j = 0; j < stride_; j += kBlock) __builtin_prefetch(&weight_[row * stride_ + j], 1);
+  for (size_t j = 0; half_.empty() && j < stride_; j += kBlock) __builtin_prefetch(&weight_[row * stride_ + j], 1);
+  for (size_t j = 0; j < half_stride_; j += 2 * kBlock) __builtin_prefetch(&half_[row * half_stride_ + j], 1);
   moment1_.ask_for(row * stride_, stride_);
   moment2_.ask_for(row * stride_, stride_);
 }
@@ -207,7 +208,7 @@ void Layer::step_columns(uint32_t j, std::span<const Incidence::Entry> entries, 
   if (by_row) counts.update += stride_;
   const float factor = row_factor(j, norm2 / static_cast<float>(spec_.n_outputs), rate);
   if (rate.kind == Optimizer::kSgd || by_row) step.l2 *= factor;
-  update(j, factor * a, sum, step, rate, counts);
+  update(j, factor * a, sum, step, rate, w);
 }
 
 }  // namespace hashgrad

@@ -16,14 +16,17 @@ void Layer::make_compact() {
   moment1_ = {}, moment2_ = {}, row_square_ = {};
   const uint32_t n = spec_.n_outputs, n_inputs = n_columns_ - 1;
   if (n < kFewest) return;
+  const Weights halves = weights();
   const uint32_t rows = input_major() ? n_inputs : n, columns = input_major() ? n : n_inputs;
   code_stride_ = round_up(columns, kCodeBlock);
   code_ = Array<uint8_t>(rows * code_stride_);
   unit_ = Array<float>(rows);
-  bias_ = Array<float>(round_up(n, kCodeBlock));
-  for (uint32_t i = 0; i < n; i++) bias_[i] = weight_[input_major() ? n_inputs * stride_ + i : i * stride_ + n_inputs];
+  Array<float> bias(round_up(n, kCodeBlock));
+  for (uint32_t i = 0; i < n; i++) bias[i] = input_major() ? weight_[n_inputs * stride_ + i] : bias_of(i);
+  bias_ = std::move(bias);
+  std::vector<float> row;
   for (uint32_t r = 0; r < rows; r++) {
-    const float* w = &weight_[r * stride_];
+    const float* w = half_.empty() ? &weight_[r * stride_] : halves.row(r, row);
     float most = 0.f;
     for (uint32_t c = 0; c < columns; c++) most = std::max(most, std::fabs(w[c]));
     unit_[r] = most / kCodeMost;
@@ -31,7 +34,7 @@ void Layer::make_compact() {
     for (uint32_t c = 0; c < columns; c++)
       code_[r * code_stride_ + c] = static_cast<uint8_t>(kCodeMiddle + static_cast<int>(std::lrint(w[c] * scale)));
   }
-  weight_ = {};
+  weight_ = {}, half_ = {};
 }
 
 void Layer::encode_input(const Row& x, Codes& codes) const {

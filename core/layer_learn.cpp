@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "layer.h"
 #include "random.h"
@@ -59,25 +60,36 @@ float Layer::row_factor(uint32_t i, float gradient_square, const Rate& rate) {
 }
 
 // One neuron's row moves against a * x, where `factor` is what row_factor gave.
-void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Counts& counts) {
+void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate& rate, Worker& w) {
   Step step = rate.step;
   step.bias_column = n_columns_ - 1;
   if (rate.kind == Optimizer::kSgd || rate.kind == Optimizer::kRowAdagrad) step.l2 *= factor;
-  update(i, a, x, step, rate, counts);
+  update(i, a, x, step, rate, w);
 }
 
 // The row that lies at i, a neuron's or an input's, moves against a * x.
-void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Counts& counts) {
-  const bool decays = optimizer_.l2 > 0.f;
+void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Worker& w) {
+  const bool decays = optimizer_.l2 > 0.f, halved = !half_.empty();
   const size_t at = stride_ * i;
-  if (rate.state != State::kFloat32) step.key = static_cast<uint32_t>(mix(mix(rate.bits ^ number_) ^ i));
+  const uint64_t key = mix(mix(rate.bits ^ number_) ^ i);
+  step.key = static_cast<uint32_t>(key);
+  const auto n_halves = static_cast<uint32_t>(half_stride_);
+  float* row = halved ? w.weights.data() : &weight_[at];
+  if (halved) {
+    active().widen(&half_[i * half_stride_], n_halves, row);
+    row[n_columns_ - 1] = bias_[i];
+  }
   if (rate.state == State::kRow) {
-    const float square = active().mean_square[decays](&weight_[at], a, x, step);
+    const float square = active().mean_square[decays](row, a, x, step);
     if (square > 0.f) row_square_[i] = step.beta2 * row_square_[i] + (1.f - step.beta2) * square;
     step.rate /= std::sqrt(row_square_[i]) + step.epsilon;
   }
-  active().update[decays][rule_of(rate.kind, rate.state)](&weight_[at], moment1_.at(at), moment2_.at(at), a, x, step);
-  counts.update += x.cost() * update_cost(rate.kind, rate.state, decays);
+  active().update[decays][rule_of(rate.kind, rate.state)](row, moment1_.at(at), moment2_.at(at), a, x, step);
+  if (halved) {
+    bias_[i] = std::exchange(row[n_columns_ - 1], 0.f);
+    active().narrow(row, n_halves, static_cast<uint32_t>(key >> 32), &half_[i * half_stride_]);
+  }
+  w.counts[number_].update += x.cost() * (update_cost(rate.kind, rate.state, decays) + halved);
 }
 
 // Neuron-major: a row at a time.
@@ -136,7 +148,7 @@ void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, co
   float factor = rate.rate;
   if (plain(rate)) {
     for (const Incidence::Entry& e : entries)
-      if (delta(e) != 0.f) step_row(i, factor * delta(e), factor, group[e.example].input_of(number_), rate, counts);
+      if (delta(e) != 0.f) step_row(i, factor * delta(e), factor, group[e.example].input_of(number_), rate, w);
   } else {
     const bool single = entries.size() == 1;
     const Row sum = single ? group[entries[0].example].input_of(number_) : sum_of_gradients(entries, group, w);
@@ -154,7 +166,7 @@ void Layer::update_row(uint32_t i, std::span<const Incidence::Entry> entries, co
       counts.update += sum.cost();
     }
     factor = row_factor(i, a * a * norm2 / static_cast<float>(n_columns_), rate);
-    step_row(i, factor * a, factor, sum, rate, counts);
+    step_row(i, factor * a, factor, sum, rate, w);
   }
   if (!index) return;
   if (!index->incremental()) return index->mark(i);

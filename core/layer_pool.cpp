@@ -1,6 +1,7 @@
 // A pooled output layer in synchronous training: each member of the team sees to its own examples (in whole blocks of
 // 16, as they lie in the pool) or to its own rows of the pool. No sum depends on how they are shared out.
 #include <algorithm>
+#include <cstring>
 
 #include "layer.h"
 
@@ -37,6 +38,7 @@ void Layer::fill_pool(const Member& me, const Group& group, Pool& pool) const {
         [&](size_t e) { return group[e].ask.forced; });
     pool.z.resize(pool.id.size() * pool.n_panels() * pool.width);
     pool.in_pairs = spec_.lsh.precision == Precision::kBfloat16 && has_bfloat16();
+    if (spec_.halved() && !pool.in_pairs) pool.weight.resize(pool.id.size() * stride_);
     if (pool.in_pairs) {
       const size_t pairs = Pool::half(pool.id.size()), across = pool.n_panels() * pool.width;
       pool.weight_columns.resize(pool.id.size() * stride_ / 2);
@@ -92,6 +94,32 @@ void Layer::pair_weights(Range rows, Pool& pool) const {
                    &pool.weight_neurons[r / 2 * stride_]);
   }
 }
+// The same of rows that are bfloat16 already: a neuron's pairs are the row as it lies.
+void Layer::pair_halves(Range rows, Pool& pool) const {
+  const size_t n = std::min(half_stride_, stride_);
+  const auto weights = [&](uint32_t r) { return &half_[half_stride_ * pool.id[r]]; };
+  for (uint32_t r = rows.from; r < rows.to; r++) {
+    for (size_t j = 0; r + kAhead < rows.to && j < n; j += 2 * kBlock) __builtin_prefetch(weights(r + kAhead) + j);
+    std::memcpy(&pool.weight_columns[r * stride_ / 2], weights(r), n * sizeof(uint16_t));
+    if (number_ == 0 || r % 2) continue;
+    const uint16_t* low = weights(r);
+    const uint16_t* high = r + 1 < rows.to ? weights(r + 1) : nullptr;
+    uint32_t* pairs = &pool.weight_neurons[r / 2 * stride_];
+    for (size_t j = 0; j < n; j++) pairs[j] = low[j] | uint32_t{high ? high[j] : uint16_t{0}} << 16;
+  }
+}
+// And as floats, where products are taken of those.
+void Layer::widen_weights(Range rows, Pool& pool) const {
+  for (uint32_t r = rows.from; r < rows.to; r++) {
+    float* row = &pool.weight[r * stride_];
+    active().widen(&half_[half_stride_ * pool.id[r]], static_cast<uint32_t>(stride_of(n_columns_ - 1)), row);
+    row[n_columns_ - 1] = bias_[pool.id[r]];
+  }
+}
+Factor Layer::weights_of(const Pool& pool, uint32_t first) const {
+  if (half_.empty()) return {weight_.data(), stride_, 1, pool.id.data() + first};
+  return {pool.weight.data() + first * stride_, stride_};
+}
 void Layer::pair_gradients(Range examples, Pool& pool) const {
   const size_t n = pool.id.size();
   for (size_t e = examples.from; e < examples.to; e += kBlock) {
@@ -105,22 +133,21 @@ void Layer::pair_gradients(Range examples, Pool& pool) const {
 void Layer::evaluate_pool(const Member& me, Pool& pool, Worker& w) const {
   const Range own = rows_of(me, pool);
   const uint32_t n = own.to - own.from;
-  if (pool.in_pairs) pair_weights(own, pool);
+  if (pool.in_pairs) half_.empty() ? pair_weights(own, pool) : pair_halves(own, pool);
+  if (!pool.in_pairs && !half_.empty()) widen_weights(own, pool);
   for (size_t p = 0; p < pool.n_panels(); p++) {
     float* z = pool.scores(p * pool.width) + own.from * pool.width;
     if (pool.in_pairs) {
       const uint32_t n_inputs = n_columns_ - 1;
-      for (uint32_t r = 0; r < n; r++)
-        std::fill_n(z + r * pool.width, pool.width, weight_[stride_ * pool.id[own.from + r] + n_inputs]);
+      for (uint32_t r = 0; r < n; r++) std::fill_n(z + r * pool.width, pool.width, bias_of(pool.id[own.from + r]));
       active().bfloat16.multiply({pool.weight_columns.data() + own.from * stride_ / 2, stride_ / 2}, n,
                                  {pool.input_pairs(p * pool.width, n_inputs), pool.width},
                                  static_cast<uint32_t>(Pool::half(n_inputs)), static_cast<uint32_t>(pool.of_panel(p)),
                                  z, pool.width);
     } else {
       std::fill_n(z, n * pool.width, 0.f);
-      active().multiply({weight_.data(), stride_, 1, pool.id.data() + own.from}, n,
-                        {pool.inputs(p * pool.width, n_columns_), pool.width}, n_columns_,
-                        static_cast<uint32_t>(pool.of_panel(p)), z, pool.width);
+      active().multiply(weights_of(pool, own.from), n, {pool.inputs(p * pool.width, n_columns_), pool.width},
+                        n_columns_, static_cast<uint32_t>(pool.of_panel(p)), z, pool.width);
     }
   }
   Counts& counts = w.counts[number_];
@@ -144,8 +171,8 @@ void Layer::back_pool(const Member& me, const Group& group, Pool& pool, Worker& 
                                    {pool.weight_neurons.data(), stride_}, static_cast<uint32_t>(Pool::half(n_rows)), n,
                                    &pool.towards[from * stride_], stride_);
       else
-        active().multiply({pool.scores(from), 1, pool.width}, to - from, {weight_.data(), stride_, 1, pool.id.data()},
-                          n_rows, n, &pool.towards[from * stride_], stride_);
+        active().multiply({pool.scores(from), 1, pool.width}, to - from, weights_of(pool, 0), n_rows, n,
+                          &pool.towards[from * stride_], stride_);
     }
     w.counts[number_].backward += uint64_t{own.to - own.from} * n_rows * n;
   }
@@ -164,6 +191,7 @@ void Layer::step_pool(const Member& me, const Rate& rate, const Pool& pool, Work
   block.resize(stride_ / kBlock);
   for (uint32_t b = 0; b < block.size(); b++) block[b] = b;
   w.gradient.resize(std::max(w.gradient.size(), kRowsAtOnce * stride_));
+  w.weights.resize(std::max(stride_, half_stride_));
   for (uint32_t from = own.from; from < own.to; from += kRowsAtOnce) {
     const uint32_t n = std::min(kRowsAtOnce, own.to - from);
     std::fill_n(w.gradient.data(), n * stride_, 0.f);
@@ -191,8 +219,7 @@ void Layer::step_pool(const Member& me, const Rate& rate, const Pool& pool, Work
       float norm2 = 0.f;
       if (rate.kind == Optimizer::kRowAdagrad) norm2 = active().dot(g, g, stride_), counts.update += stride_;
       const float factor = row_factor(i, norm2 / static_cast<float>(n_columns_), rate);
-      step_row(i, factor, factor, {nullptr, nullptr, 0, g, block.data(), static_cast<uint32_t>(block.size())}, rate,
-               counts);
+      step_row(i, factor, factor, {nullptr, nullptr, 0, g, block.data(), static_cast<uint32_t>(block.size())}, rate, w);
       if (LshIndex* index = selector_->index()) index->mark(i);
     }
   }

@@ -16,11 +16,12 @@ struct Pool {
   std::vector<uint32_t> id;  // ascending
   float drawn = 0.f;         // share of the others that was drawn at random beside those the examples brought
   uint32_t n_examples = 0;
-  size_t columns = 0;          // n_examples in whole blocks
-  size_t width = 0;            // columns lie in panels of so many, so that a panel's rows follow each other in memory
-  std::vector<float> input;    // n_examples x stride: [x; 1]
-  std::vector<float> turned;   // panels of n_inputs x width: the same turned round
-  std::vector<float> z;        // panels of id.size() x width: w.x + b, and then d loss / dz
+  size_t columns = 0;         // n_examples in whole blocks
+  size_t width = 0;           // columns lie in panels of so many, so that a panel's rows follow each other in memory
+  std::vector<float> input;   // n_examples x stride: [x; 1]
+  std::vector<float> turned;  // panels of n_inputs x width: the same turned round
+  std::vector<float> z;       // panels of id.size() x width: w.x + b, and then d loss / dz
+  std::vector<float> weight;  // id.size() x stride: its rows, where the layer's are bfloat16 and products are of floats
   std::vector<float> towards;  // n_examples x stride: d loss / d input
 
   // The factors in bfloat16, where products are taken of those: what follows each other in a product's sum, in pairs.

@@ -88,6 +88,7 @@ inline const Words<Policy> kPolicies{
     "policy", {{"longest", Policy::kLongest}, {"fifo", Policy::kFifo}, {"reservoir", Policy::kReservoir}}};
 inline const Words<Precision> kPrecisions{"precision",
                                           {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}}};
+inline const Words<Precision> kDtypes{"dtype", {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}}};
 inline const Words<Rehash> kRehashes{
     "rehash", {{"auto", Rehash::kAuto}, {"incremental", Rehash::kIncremental}, {"rows", Rehash::kRows}}};
 
@@ -183,7 +184,8 @@ struct LshSpec {
 struct LayerSpec {
   uint32_t n_outputs = 0;
   Activation activation = Activation::kRelu;
-  Layout layout = Layout::kNeuron;  // of the weights: a neuron or an input is what lies together
+  Layout layout = Layout::kNeuron;        // of the weights: a neuron or an input is what lies together
+  Precision dtype = Precision::kFloat32;  // of weights; biases are floats always
   Selection selector = Selection::kAll;
   float fraction = 1.f;  // of the neurons, that an example keeps
   float alpha = 1.f;     // adaptive: P(keep) = sigmoid(alpha * z + beta)
@@ -191,6 +193,7 @@ struct LayerSpec {
   LshSpec lsh;
 
   bool pools() const { return selector == Selection::kLsh && lsh.pooled; }
+  bool halved() const { return dtype == Precision::kBfloat16; }
   uint32_t n_kept() const {
     if (selector == Selection::kAll) return n_outputs;
     return std::max<uint32_t>(1, static_cast<uint32_t>(std::floor(double{fraction} * n_outputs + 0.5)));
@@ -203,6 +206,8 @@ struct LayerSpec {
       throw std::invalid_argument("alpha and beta must be finite, got " + std::to_string(alpha) + " and " +
                                   std::to_string(beta));
     if (selector == Selection::kLsh) lsh.check();
+    if (halved() && !pools())
+      throw std::invalid_argument("dtype must be 'float32' unless pooled is set, got 'bfloat16'");
   }
 };
 

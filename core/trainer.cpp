@@ -18,7 +18,8 @@ constexpr uint64_t kNeuronsAnExample = 50;
 Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t update) const {
   Rate r;
   r.kind = optimizer_.kind, r.state = optimizer_.state;
-  if (r.state != State::kFloat32) r.bits = Random(seed_, Purpose::kRounding, update).next();
+  if (r.state != State::kFloat32 || layers().back().spec().halved())
+    r.bits = Random(seed_, Purpose::kRounding, update).next();
   r.rate = static_cast<float>(schedule.at(step));
   r.step = {r.rate, optimizer_.momentum, optimizer_.beta1, optimizer_.beta2, optimizer_.epsilon, optimizer_.l2};
   if (r.kind == Optimizer::kAdam) {  // both bias corrections, folded into rate and epsilon

@@ -131,9 +131,9 @@ def augmented(net: Any) -> list[np.ndarray]:
     """Every layer's rows [w; b], copied, as float32."""
     t = net.tensors()
     n_layers = sum(name.endswith(".bias") for name in t)
-    return [
-        np.column_stack([t[f"layers.{i}.weight"], t[f"layers.{i}.bias"]]) for i in range(n_layers)
-    ]
+    weights = [t[f"layers.{i}.weight"] for i in range(n_layers)]
+    floats = [from_bfloat16(w) if w.dtype == np.uint16 else w for w in weights]
+    return [np.column_stack([w, t[f"layers.{i}.bias"]]) for i, w in enumerate(floats)]
 
 
 def chosen(traces: list[dict]) -> Active:
@@ -249,10 +249,10 @@ def mix(x: int) -> int:
     return x ^ x >> 31
 
 
-def rounding_key(seed: int, layer: int, update: int, row: int) -> int:
-    """What the random bits of a row follow from; updates count from 0."""
+def rounding_key(seed: int, layer: int, update: int, row: int, weights: bool = False) -> int:
+    """What the random bits of a row's state follow from, or its weights'; updates from 0."""
     stream = mix(mix(mix(mix(mix(seed) ^ 8) ^ update)))  # purpose 8, and a name that is 0
-    return mix(mix(stream ^ layer) ^ row) % 2**32
+    return mix(mix(stream ^ layer) ^ row) >> (32 if weights else 0) & 0xFFFFFFFF
 
 
 def random_bits(columns: Any, key: int) -> np.ndarray:
@@ -288,7 +288,9 @@ class Optimizer:
         by_input: bool = False,
         seed: int = 0,
         layer: int = 0,
+        halved: bool = False,
     ):
+        self.halved = halved  # weights in bfloat16, but for the bias
         self.spec, self.m, self.v = spec, np.zeros(shape), np.zeros(shape)
         self.by_input, self.seed, self.layer = by_input, seed, layer
         self.across = 0 if by_input else 1  # what lies in a row that row-wise Adagrad knows
@@ -322,6 +324,9 @@ class Optimizer:
             self.row += (gradient**2).mean(axis=self.across, keepdims=True)
             move = rate * g / (np.sqrt(self.row) + s.epsilon)
         w[touched] -= move[touched]
+        if self.halved:
+            random = self.random(t - 1, weights=True)[:, :-1]
+            w[:, :-1] = from_bfloat16(to_bfloat16(w[:, :-1], random))
         self.m[touched], self.v[touched] = m[touched], v[touched]
         if s.state != "float32":
             random = self.random(t - 1)
@@ -336,10 +341,10 @@ class Optimizer:
         self.row = np.where(n > 0, moved, self.row)
         return self.row
 
-    def random(self, update: int) -> np.ndarray:
+    def random(self, update: int, weights: bool = False) -> np.ndarray:
         """Random bits for each weight."""
         n, columns = self.m.T.shape if self.by_input else self.m.shape
-        keys = [rounding_key(self.seed, self.layer, update, row) for row in range(n)]
+        keys = [rounding_key(self.seed, self.layer, update, row, weights) for row in range(n)]
         bits = np.array([random_bits(np.arange(columns), key) for key in keys])
         return bits.T if self.by_input else bits
 

@@ -31,12 +31,13 @@ def network(
     opt: Any = None,
     layout: str = "neuron",
     n_hidden: int = N_HIDDEN,
+    dtype: str = "float32",
     **lsh: Any,
 ) -> Any:
     """A dense hidden layer and a pooled output layer, hashed nearly exactly."""
     near = {"projection": "subspace", "code": "bytes", "rank": n_hidden + 1}
     hashing = twin.lsh(**{**near, "pooled": True, "rehash_every": 1, **lsh})
-    top = twin.layer(N_OUTPUTS, "linear", "lsh", KEPT / N_OUTPUTS, lsh=hashing)
+    top = twin.layer(N_OUTPUTS, "linear", "lsh", KEPT / N_OUTPUTS, lsh=hashing, dtype=dtype)
     hidden = twin.layer(n_hidden, "relu", layout=layout)
     net = _core.Network(N_INPUTS, [hidden, top], loss, opt or twin.optimizer(), 3)
     net.build(twin.csr(examples()[0]), ORDER)

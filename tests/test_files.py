@@ -15,7 +15,7 @@ import safetensors.numpy
 
 import hashgrad
 from conftest import hashed, network, same_bits
-from hashgrad import Adagrad, Adam, Cosine, Dense, Network, WinnerTakeAll
+from hashgrad import LSH, Adagrad, Adam, Cosine, Dense, Network, WinnerTakeAll
 from hashgrad.atomic import write_atomically
 from hashgrad.files import LONGEST_METADATA, read_header
 from hashgrad.specification import tensor_shapes
@@ -59,6 +59,23 @@ def test_the_tensors_of_every_kind_of_network_are_as_the_file_check_expects(blob
     kinds = {np.dtype(t): word for t, word in (("f4", "F32"), ("u1", "U8"), ("u2", "U16"))}
     found = {name: (kinds[t.dtype], t.shape) for name, t in net._core.tensors().items()}
     assert found == tensor_shapes(24, net.layers, net.optimizer, fit, net._core.arrangement())
+
+
+def test_weights_in_bfloat16_are_in_the_file_as_they_lie(tmp_path):
+    head = Dense(60, active=LSH(0.1, pooled=True), dtype="bfloat16")
+    net = Network(24, [Dense(16), head], batch_size=8)
+    net.save(tmp_path / "net")
+    loaded = hashgrad.load(tmp_path / "net")
+    assert loaded.layers == net.layers
+    for name, tensor in net._core.tensors().items():
+        assert np.array_equal(loaded._core.tensors()[name], tensor), name
+    tensors = safetensors.numpy.load_file(tmp_path / "net")
+    assert tensors["layers.0.weight"].dtype == np.float32
+    assert tensors["layers.1.weight"].dtype == np.uint16
+    assert tensors["layers.1.bias"].dtype == np.float32
+    net._core.tensors()["layers.1.weight"][3, 5] = 0x7FC0  # NaN
+    with pytest.raises(ValueError, match=r"weight' must be finite, got nan at \[3, 5\]"):
+        net.save(tmp_path / "net")
 
 
 def test_an_untrained_network_can_be_saved_and_then_trained(blobs, tmp_path):

@@ -314,13 +314,13 @@ def test_train_with_many_labels_evaluate_and_predict(
 def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) -> None:
     words = ("--task", "multilabel", "--loss", "softmax", "--batch-size", 10, "--no-prior")
     more = ("--optimizer", "row-adagrad", "--active", 0.3, "--fill", 20, "--epochs", 1)
-    more += ("--query-every", 2, "--precision", "bfloat16")
+    more += ("--query-every", 2, "--precision", "bfloat16", "--dtype", "bfloat16")
     network = hashgrad("train", texts_file, *words, *more, "--json", "-").json["network"]
     assert (network["loss"], network["batch_size"], network["prior"]) == ("softmax", 10, False)
     assert network["optimizer"] == {"name": "row-adagrad", "rate": 0.01, "epsilon": 1e-8}
     active = network["layers"][-1]["active"]
     assert (active["fraction"], active["fill"], active["query_every"]) == (0.3, 20, 2)
-    assert active["precision"] == "bfloat16"
+    assert active["precision"] == network["layers"][-1]["dtype"] == "bfloat16"
     words = ("train", texts_file, "--task", "multilabel", "--epochs", 1, "--json", "-")
     by_row = hashgrad(*words, "--optimizer-state", "row").json["network"]["optimizer"]
     assert (by_row["name"], by_row["rate"], by_row["state"]) == ("adam", 0.006, "row")

@@ -87,6 +87,23 @@ def test_a_pool_in_bfloat16_has_copies_of_half_the_size():
     assert more == 4 * (128 * 251 + 501 * 48)  # gradients of two outputs, and weights twice
 
 
+@pytest.mark.parametrize("n_inputs", [15, 16, 31, 32, 100])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_weights_in_bfloat16_take_half_of_it(optimizer, n_inputs):
+    def made(dtype):
+        head = Dense(6000, active=LSH(0.01, lookup="scan", pooled=True), dtype=dtype)
+        net = Network(8, [Dense(n_inputs), head], optimizer=optimizer, batch_size=8)
+        stated = net.memory()
+        taken = stated.weights + stated.optimizer + stated.hashes
+        assert net.memory_bytes == pytest.approx(taken, rel=0.01)
+        return stated
+
+    whole, halves = made("float32"), made("bfloat16")
+    assert halves.optimizer == whole.optimizer
+    padded = [-(-n // unit) * unit for n, unit in ((n_inputs + 1, 16), (n_inputs, 32))]
+    assert whole.weights - halves.weights == 6000 * (4 * padded[0] - 2 * padded[1] - 4)
+
+
 def test_words_and_numbers_say_the_same():
     stated = Memory(weights=3 * MIB, optimizer=6 * MIB, hashes=0, tables=0, examples=1024)
     assert str(stated) == "9.0 MiB (weights 3.0 MiB, optimizer 6.0 MiB, examples 1.0 KiB)"

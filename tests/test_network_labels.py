@@ -1,6 +1,7 @@
 """Labels come and go on a trained network: the others stay as they are, and training goes on."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.sparse import csr_array
 import hashgrad
 from conftest import hashed, same_bits
 from hashgrad import SGD, Adam, Dense, Network, WinnerTakeAll
+from hashgrad.halves import widened
 from hashgrad.labels import as_targets
 
 N_INPUTS, N_LABELS, NEW = 20, 40, 3
@@ -23,6 +25,10 @@ HEADS = {
     "tables": (hashed(N_LABELS, 0.3, lookup="tables", probes=4), {}),
     "simple": (hashed(N_LABELS, 0.3, transform="simple", projection="gaussian"), {}),
     "pooled": (hashed(N_LABELS, 0.1, **POOLED), {"batch_size": 8}),
+    "pooled halves": (
+        replace(hashed(N_LABELS, 0.1, **POOLED), dtype="bfloat16"),
+        {"batch_size": 8},
+    ),
     "pooled tables": (hashed(N_LABELS, 0.1, lookup="tables", **POOLED), {"batch_size": 8}),
 }
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
@@ -169,6 +175,11 @@ def test_weights_and_biases_may_be_given():
     weights = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
     net.add_labels(2, weights=weights, biases=[1.0, -1.0])
     assert np.array_equal(tensors(net)["layers.1.weight"][-2:], weights)
+    net = trained("pooled halves")
+    net.add_labels(2, weights=weights, biases=[1.0, -1.0])
+    kept = widened(tensors(net)["layers.1.weight"])[-2:]
+    assert (np.abs(kept - weights) <= 2**-8 * np.abs(weights)).all()  # the nearest ones
+    assert tensors(net)["layers.1.bias"][-2:].tolist() == [1.0, -1.0]
     assert tensors(net)["layers.1.bias"][-2:].tolist() == [1.0, -1.0]
 
 

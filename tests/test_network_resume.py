@@ -94,6 +94,21 @@ def test_a_multi_label_network_with_a_hashed_output_layer_goes_on_exactly(tags, 
     check_resumption(make, tags, tmp_path)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", Adam(state="row")])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_weights_in_bfloat16_go_on_exactly(tags, tmp_path, precision, optimizer):
+    X, y = tags[0], (np.random.default_rng(5).random((400, 60)) < 0.05).astype(np.int8)
+
+    def make():
+        how = {"pooled": True, "fill": 20, "rehash_every": 50, "precision": precision}
+        top = Dense(60, active=LSH(0.1, code="bits", rebuild_every=700, **how), dtype="bfloat16")
+        settings = {"loss": "logistic", "optimizer": optimizer, "batch_size": 10}
+        return hashgrad.Network(24, [Dense(16), top], **settings)
+
+    check_resumption(make, (X, y), tmp_path)
+    check_resumption(make, (X, y), tmp_path, validation=0.2)
+
+
 def test_hashes_that_training_never_asks_go_on_exactly(tags, tmp_path, monkeypatch):
     X, y = tags[0], (np.random.default_rng(5).random((400, 60)) < 0.05).astype(np.int8)
 

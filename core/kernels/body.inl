@@ -11,11 +11,11 @@
 #include "kernels/choose.inl"
 #include "kernels/codes.inl"
 #include "kernels/columns.inl"
+#include "kernels/half.inl"
 #include "kernels/hash.inl"
 #include "kernels/limits.inl"
 #include "kernels/matrix.inl"
 #include "kernels/rows.inl"
-#include "kernels/state.inl"
 #include "kernels/update.inl"
 
 #ifdef __AVX512F__
@@ -29,7 +29,8 @@ constexpr Kernels kTable = {HASHGRAD_LEVEL,
                             dot,
                             nonzeros,
                             positives,
-                            dot_rows,
+                            dot_rows<float>,
+                            dot_rows<uint16_t>,
                             add_rows,
                             sum_rows,
                             add_columns,
@@ -39,6 +40,8 @@ constexpr Kernels kTable = {HASHGRAD_LEVEL,
                              {update<Sgd, true>, update<Momentum, true>, update<Adagrad, true>, update<Adam, true>,
                               update<Sgd, true>, update<Adam, true, uint16_t>, update<RowAdam, true, uint16_t>}},
                             {mean_square<false>, mean_square<true>},
+                            widen,
+                            narrow,
                             largest,
                             lowest,
                             project,

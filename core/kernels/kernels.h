@@ -108,6 +108,8 @@ struct Kernels {
   // Neuron-major weights.
   // out[r] = w[rows[r]] . x for r < n; rows null means 0 .. n-1. w: rows of `stride` floats.
   void (*dot_rows)(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out);
+  // The same of rows in bfloat16.
+  void (*dot_half_rows)(const uint16_t* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out);
   // g += sum_r a[r] * w[rows[r]], at x's entries (g[e] for entry e) or, if x.dense, at x's blocks
   // (g[column]).
   void (*add_rows)(const float* w, size_t stride, const uint32_t* rows, const float* a, uint32_t n, const Row& x,
@@ -130,6 +132,9 @@ struct Kernels {
   void (*update[2][7])(float* w, void* m, void* v, float a, const Row& x, const Step& step);
   // The mean square of the gradients that such a step takes at x's non-zeros; 0 without any. By l2 or not.
   float (*mean_square[2])(const float* w, float a, const Row& x, const Step& step);
+  // A row of bfloat16 as floats, and floats as bfloat16, rounded up or down at random; n a multiple of 16.
+  void (*widen)(const uint16_t* from, uint32_t n, float* to);
+  void (*narrow)(const float* from, uint32_t n, uint32_t key, uint16_t* to);
 
   // The k-th largest of z[0..n), 1 <= k < n, and the positions of all that are not smaller, in order. `position` has
   // room for n + 16.

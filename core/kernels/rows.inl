@@ -1,4 +1,4 @@
-// Neuron-major weights: a neuron is a row of `stride` floats.
+// Neuron-major weights: a neuron is a row of `stride` floats or bfloat16.
 
 // w[index[0..n)], n <= 16, zeros beyond.
 inline __attribute__((always_inline)) Block gather(const float* w, const uint32_t* index, uint32_t n) {
@@ -11,6 +11,11 @@ inline __attribute__((always_inline)) Block gather(const float* w, const uint32_
   for (uint32_t e = 0; e < n; e++) b[e] = w[index[e]];
   return b;
 #endif
+}
+inline __attribute__((always_inline)) Block gather(const uint16_t* w, const uint32_t* index, uint32_t n) {
+  Block b{};
+  for (uint32_t e = 0; e < n; e++) b[e] = load_one(w, index[e]);
+  return b;
 }
 inline __attribute__((always_inline)) Block load_some(const float* p, uint32_t n) {  // zeros beyond n <= 16
   if (n == 16) return load(p);
@@ -27,8 +32,8 @@ inline void sum_all(const Block* s, float* out) {
     for (int r = 0; r < kRows; r++) out[r] = sum(s[r]);
 }
 
-template <int kRows>  // rows' sums come out the same, whether alone or among others
-inline void dot_gathered(const float* const* w, const Row& x, float* out) {
+template <int kRows, class Stored>  // rows' sums come out the same, whether alone or among others
+inline void dot_gathered(const Stored* const* w, const Row& x, float* out) {
   Block s[kRows] = {};
   for (uint32_t e = 0; e < x.n; e += 16) {
     const uint32_t n = x.n - e < 16 ? x.n - e : 16;
@@ -38,27 +43,28 @@ inline void dot_gathered(const float* const* w, const Row& x, float* out) {
   sum_all<kRows>(s, out);
 }
 
-template <int kRows>
-inline void dot_blocks(const float* const* w, const Row& x, float* out) {
+template <int kRows, class Stored>
+inline void dot_blocks(const Stored* const* w, const Row& x, float* out) {
   Block s[kRows] = {};
   for (uint32_t b = 0; b < x.n_blocks; b++) {
     const size_t at = size_t{x.block[b]} * 16;
     const Block v = load(x.dense + at);
-    for (int r = 0; r < kRows; r++) s[r] += v * load(w[r] + at);
+    for (int r = 0; r < kRows; r++) s[r] += v * load_block(w[r] + at);
   }
   sum_all<kRows>(s, out);
 }
 
 // Four rows share what is read of x and hide each other's latency.
-void dot_rows(const float* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out) {
+template <class Stored>
+void dot_rows(const Stored* w, size_t stride, const uint32_t* rows, uint32_t n, const Row& x, float* out) {
   const auto row = [&](uint32_t r) { return w + stride * (rows ? rows[r] : r); };
   uint32_t r = 0;
   for (; r + 4 <= n; r += 4) {
-    const float* four[4] = {row(r), row(r + 1), row(r + 2), row(r + 3)};
+    const Stored* four[4] = {row(r), row(r + 1), row(r + 2), row(r + 3)};
     x.dense ? dot_blocks<4>(four, x, out + r) : dot_gathered<4>(four, x, out + r);
   }
   for (; r < n; r++) {
-    const float* one[1] = {row(r)};
+    const Stored* one[1] = {row(r)};
     x.dense ? dot_blocks<1>(one, x, out + r) : dot_gathered<1>(one, x, out + r);
   }
 }

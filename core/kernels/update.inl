@@ -77,13 +77,13 @@ void update(float* w, void* moment1, void* moment2, float a, const Row& x, const
   Stored *m = static_cast<Stored*>(moment1), *v = static_cast<Stored*>(moment2);
   const Step step = s;  // nothing else points to it
   const auto one = [&](size_t j, float xj) __attribute__((always_inline)) {
-    float wj = w[j], mj = kHasM<Rule> ? load_state(m, j) : 0.f, vj = kHasV<Rule> ? load_state(v, j) : 0.f, g = a * xj;
+    float wj = w[j], mj = kHasM<Rule> ? load_one(m, j) : 0.f, vj = kHasV<Rule> ? load_one(v, j) : 0.f, g = a * xj;
     if constexpr (kDecay) g += (j < step.bias_column ? step.l2 : 0.f) * wj;
     Rule::step(wj, mj, vj, g, step);
     const uint32_t random = std::is_same_v<Stored, float> ? 0 : random_bits(j, step.key);
     w[j] = wj;
-    if constexpr (kHasM<Rule>) store_state(m, j, mj, random & 0xffffu);
-    if constexpr (kHasV<Rule>) store_state(v, j, vj, random >> 16);
+    if constexpr (kHasM<Rule>) store_one(m, j, mj, random & 0xffffu);
+    if constexpr (kHasV<Rule>) store_one(v, j, vj, random >> 16);
   };
   // A weight whose input is zero is left alone, whatever its optimiser state.
   if (x.dense && !kHasM<Rule> && !kDecay) {

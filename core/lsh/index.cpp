@@ -61,17 +61,18 @@ void LshIndex::quantize(const float* sketch, uint8_t* code, size_t step) const {
 // From its weights alone.
 void LshIndex::hash(uint32_t i, const Weights& w, LookupScratch& s) {
   const size_t width = family_.width(), n = family_.n_coordinates();
+  const float* row = w.row(i, s.row);
   if (family_.densified()) {
-    family_.hash_neuron(w.row(i), scale_[0], s.bins, signature(i));
-    if (family_.spec().pooled) norm_[i] = length(active().dot(w.row(i), w.row(i), w.n_columns - 1));
+    family_.hash_neuron(row, scale_[0], s.bins, signature(i));
+    if (family_.spec().pooled) norm_[i] = length(active().dot(row, row, w.n_columns - 1));
     return;
   }
   s.sketch.resize(width), s.coordinate.resize(n);
   float* sketch = sketches_ ? &sketch_[i * width] : s.sketch.data();
   float* coordinate = coordinate_.empty() ? s.coordinate.data() : &coordinate_[i * n];
   float norm2, tail;
-  family_.project_neuron(w.row(i), w.bias(i), coordinate, sketch, tail);
-  family_.finish_neuron(w.row(i), tail, coordinate, sketch, norm2);
+  family_.project_neuron(row, w.bias(i), coordinate, sketch, tail);
+  family_.finish_neuron(row, tail, coordinate, sketch, norm2);
   if (!norm2_.empty()) norm2_[i] = norm2;
   if (!tail_.empty()) tail_[i] = tail;
   encode(i, sketch, norm2, s);
@@ -89,18 +90,19 @@ uint64_t LshIndex::rebuild(std::span<const Row> sample, const Weights& w, uint64
   const auto id = [&](size_t s) { return static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n); };
   Array<float> coordinate(n * n_coordinates), sketch(n_coordinates ? 0 : n * width), norm2(n), largest(n), tail(n);
   std::vector<LookupScratch> scratch(static_cast<size_t>(team.size()));
-  team.each(n, 16, [&](int, size_t s) {
-    family_.project_neuron(w.row(id(s)), w.bias(id(s)), n_coordinates ? &coordinate[s * n_coordinates] : nullptr,
+  const auto row = [&](int member, size_t s) { return w.row(id(s), scratch[static_cast<size_t>(member)].row); };
+  team.each(n, 16, [&](int member, size_t s) {
+    family_.project_neuron(row(member, s), w.bias(id(s)), n_coordinates ? &coordinate[s * n_coordinates] : nullptr,
                            n_coordinates ? nullptr : &sketch[s * width], tail[s]);
   });
   cost += family_.rebalance(coordinate, n);
   team.each(scaled ? n : 0, 16, [&](int member, size_t s) {
     std::vector<float>& own = scratch[static_cast<size_t>(member)].sketch;
     own.resize(width);
-    float* row = n_coordinates ? own.data() : &sketch[s * width];
-    family_.finish_neuron(w.row(id(s)), tail[s], n_coordinates ? &coordinate[s * n_coordinates] : nullptr, row,
+    float* out = n_coordinates ? own.data() : &sketch[s * width];
+    family_.finish_neuron(row(member, s), tail[s], n_coordinates ? &coordinate[s * n_coordinates] : nullptr, out,
                           norm2[s]);
-    for (size_t j = 0; j < width; j++) largest[s] = std::max(largest[s], std::fabs(row[j]));
+    for (size_t j = 0; j < width; j++) largest[s] = std::max(largest[s], std::fabs(out[j]));
   });
   const Array<float>& size = family_.bytes() ? largest : norm2;
   const float most = scaled ? *std::max_element(size.begin(), size.end()) : 1.f;
@@ -195,7 +197,7 @@ uint64_t LshIndex::rehash_marked(const Weights& w, Team& team) {
 
 double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   const uint32_t n = std::min(n_neurons_, kStalenessSample), width = family_.width();
-  std::vector<float> coordinate(family_.n_coordinates()), sketch(width), scratch(width);
+  std::vector<float> coordinate(family_.n_coordinates()), sketch(width), scratch(width), buffer;
   std::vector<uint64_t> word(family_.words());
   std::vector<uint8_t> anew(width);
   Bins bins;
@@ -208,14 +210,15 @@ double LshIndex::staleness(const Weights& w, uint64_t& cost) const {
   };
   for (uint32_t s = 0; s < n; s++) {
     const auto i = static_cast<uint32_t>(uint64_t{s} * n_neurons_ / n);
+    const float* row = w.row(i, buffer);
     float tail, norm2;
     if (family_.densified()) {
-      family_.hash_neuron(w.row(i), scale_[0], bins, word.data());
+      family_.hash_neuron(row, scale_[0], bins, word.data());
       changed += different(word.data(), i);
       continue;
     }
-    family_.project_neuron(w.row(i), w.bias(i), coordinate.data(), sketch.data(), tail);
-    family_.finish_neuron(w.row(i), tail, coordinate.data(), sketch.data(), norm2);
+    family_.project_neuron(row, w.bias(i), coordinate.data(), sketch.data(), tail);
+    family_.finish_neuron(row, tail, coordinate.data(), sketch.data(), norm2);
     if (family_.bytes()) {
       quantize(sketch.data(), anew.data(), kBlock);
       const uint8_t* stored = code(i);

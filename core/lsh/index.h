@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "choose.h"
+#include "kernels/kernels.h"
 #include "lsh/family.h"
 #include "lsh/tables.h"
 #include "threads.h"
@@ -23,8 +24,16 @@ struct Weights {
   size_t stride;
   uint32_t n_rows;
   uint32_t n_columns;
-  const float* biases = nullptr;  // n_rows
-  const float* row(uint32_t i) const { return data + stride * i; }
+  const float* biases = nullptr;     // n_rows
+  const uint16_t* halves = nullptr;  // instead of floats: bfloat16, rows in whole blocks, biases elsewhere
+  const float* row(uint32_t i) const { return data + stride * i; }  // not of halves
+  const float* row(uint32_t i, std::vector<float>& buffer) const {
+    if (!halves) return row(i);
+    const auto n = static_cast<uint32_t>(round_up(n_columns - 1, kBlock));
+    buffer.resize(n);
+    active().widen(halves + stride * i, n, buffer.data());
+    return buffer.data();
+  }
   float bias(uint32_t i) const { return biases ? biases[i] : row(i)[n_columns - 1]; }
 };
 
@@ -38,6 +47,7 @@ struct LookupScratch {
   std::vector<float> encode;  // width
   std::vector<float> sketch;  // width
   std::vector<float> coordinate;
+  std::vector<float> row;  // of weights
   Bins bins;
   std::vector<const int8_t*> query;
   ChooseScratch choose;

@@ -151,6 +151,11 @@ PARAMETERS: dict[str, Parameter] = {
         Choice(("auto", "neuron", "input")),
         "What lies together of a layer's weights: a neuron's, an input's, or the faster.",
     ),
+    "dtype": Parameter(
+        "float32",
+        Choice(("float32", "bfloat16")),
+        "How the weights of pooled outputs are kept, as floats, or in half the bytes.",
+    ),
     # Network
     "n_inputs": Parameter(None, _COUNT, "Columns of the input."),
     "loss": Parameter(

@@ -28,6 +28,7 @@ from . import checksums, outputs, specification, state
 from .atomic import replacing, system_error
 from .checks import shown, wrong_type
 from .defaults import check, check_keys
+from .halves import widened
 from .labels import Labels
 
 if TYPE_CHECKING:
@@ -293,8 +294,7 @@ def _check_tensors(tensors: Mapping[str, Stored], expected: Mapping[str, Stored]
 def check_values(name: str, tensor: NDArray[Any]) -> None:
     """Raise ValueError unless a tensor holds what training can leave in it."""
     word = name.rpartition(".")[2]
-    if tensor.dtype == np.uint16:  # bfloat16, the upper half of a float
-        tensor = (tensor.astype(np.uint32) << 16).view(np.float32)
+    tensor = widened(tensor)
     if word in ("dirty", "resting"):
         rule, good = "0 or 1", tensor <= 1
     elif word in _AT_LEAST_ZERO:

@@ -88,9 +88,10 @@ def _add_layer(
     kept: int,
     first: bool,
 ) -> None:
-    n_bytes = 4.0 * inputs.n * layer.n
+    size = 2.0 if layer.dtype == "bfloat16" else 4.0  # of a weight
+    n_bytes = size * inputs.n * layer.n
     near = float(SIZES["near"])
-    row = inputs.lines * LINE
+    row = inputs.lines * LINE * size / 4
     products = inputs.lines * BLOCK if inputs.by_blocks else inputs.entries
     if way["layout"] == "input":
         floors["forward"].add(here, 4 * inputs.entries * layer.n, inputs.entries * layer.n, n_bytes)

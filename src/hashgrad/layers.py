@@ -25,14 +25,22 @@ class Dense:
             selector that names the neurons to evaluate wants them, or of an `"input"`, as sparse
             inputs do; `"auto"` is what this machine does fastest (see `hashgrad.planning`). A
             layer that hashes its neurons keeps them together.
+        dtype: how weights are kept: as `"float32"`, or in half the bytes as `"bfloat16"`, which
+            outputs that are pooled can be (see `LSH`). bfloat16 has eight bits of precision; steps
+            are reckoned in float32, and what is stored is rounded up or down at random, by bits
+            that follow from seed, step and place, so that steps too small for eight bits hold on
+            average. Biases stay float32.
 
     Raises:
         TypeError: a value of the wrong type.
-        ValueError: `n` below 1, or an unknown name.
+        ValueError: `n` below 1, an unknown name, or `dtype="bfloat16"` of a layer that is not
+            pooled.
 
     >>> from hashgrad import Dense, LSH
     >>> Dense(1000, active=LSH(0.05)).active.kept(1000)
     50
+    >>> Dense(100_000, active=LSH(0.001, pooled=True), dtype="bfloat16").dtype
+    'bfloat16'
     >>> Dense(1000, activation="rleu")
     Traceback (most recent call last):
     ValueError: activation must be one of 'relu', 'tanh', 'sigmoid', 'linear', got 'rleu'; did \
@@ -43,6 +51,7 @@ you mean 'relu'?
     activation: str | None = None
     active: Any = None
     layout: str = default("layout")
+    dtype: str = default("dtype")
 
     def __post_init__(self) -> None:
         active = All() if self.active is None else resolve("active", self.active, SELECTORS)
@@ -58,6 +67,11 @@ you mean 'relu'?
             raise ValueError(
                 "layout='input' of a hashed layer needs lookup 'exact' or 'auto', "
                 f"got {active.lookup!r}"
+            )
+        object.__setattr__(self, "dtype", check("dtype", self.dtype))
+        if self.dtype != default("dtype") and not (isinstance(active, LSH) and active.pooled):
+            raise ValueError(
+                f"dtype must be 'float32' unless outputs are pooled, got {self.dtype!r}"
             )
         if isinstance(active, LSH) and self.layout == "input" and active.pooled:
             raise ValueError("layout must be 'auto' or 'neuron' with pooled=True, got 'input'")
@@ -79,6 +93,7 @@ you mean 'relu'?
             "activation": self.activation,
             "active": self.selector.to_dict(),
             "layout": self.layout,
+            "dtype": self.dtype,
         }
 
 
@@ -86,6 +101,7 @@ def layer_from_dict(argument: str, given: Any) -> Dense:
     """The inverse of :meth:`Dense.to_dict`; raises ValueError or TypeError naming `argument`."""
     if not isinstance(given, dict):
         raise ValueError(f"{argument} must be an object, got {type(given).__name__}")
-    check_keys(argument, given, ["n", "activation", "active", "layout"])
+    given = {"dtype": "float32", **given}  # which files of earlier versions lack
+    check_keys(argument, given, ["n", "activation", "active", "layout", "dtype"])
     active = from_dict(f"{argument}.active", given["active"], SELECTORS)
-    return Dense(given["n"], given["activation"], active, given["layout"])
+    return Dense(given["n"], given["activation"], active, given["layout"], given["dtype"])

@@ -105,6 +105,9 @@ def needed(
         '219.7 MiB'
         >>> in_words(needed(128, [Dense(200_000)], Adam(state="row")).optimizer)
         '55.7 MiB'
+        >>> halves = Dense(200_000, active=LSH(0.001, pooled=True), dtype="bfloat16")
+        >>> in_words(needed(128, [halves], Adam()).weights)
+        '49.6 MiB'
     """
     ways = specification.first_arrangement(layers) if arrangement is None else arrangement
     kept = specification.moments(optimizer).values()
@@ -115,7 +118,9 @@ def needed(
     for layer, way in zip(layers, ways, strict=True):
         n, columns = layer.n, n_inputs + 1
         rows, across = (columns, n) if way["layout"] == "input" else (n, columns)
-        matrix = _FLOAT * rows * whole(across, _LINE)
+        padded = rows * whole(across, _LINE)
+        halved = layer.dtype == "bfloat16"
+        matrix = n * (2 * whole(n_inputs, 2 * _LINE) + _FLOAT) if halved else _FLOAT * padded
         hashes, tables = _hashes(layer.selector, n, n_inputs, way)
         seen = under_way * (0 if way["lookup"] == "tables" else n)  # evaluated, or scored by a scan
         if isinstance(layer.selector, LSH) and layer.selector.pooled:
@@ -127,13 +132,14 @@ def needed(
             columns = whole(batch_size, _LINE if batch_size < _PANEL else _PANEL)
             pool = min(n, max(layer.selector.fill, least))
             seen += columns * pool
-            if (
-                layer.selector.precision == "bfloat16"
-            ):  # gradients, and weights twice, in half the bits
-                seen += columns * -(-pool // 2) + pool * whole(n_inputs + 1, _LINE)
+            in_pairs = layer.selector.precision == "bfloat16"
+            if in_pairs:  # gradients, and weights twice, in half the bits
+                seen += columns * -(-pool // 2)
+            if in_pairs or halved:  # or weights as floats
+                seen += pool * whole(n_inputs + 1, _LINE)
         part = Memory(
             weights=matrix,
-            optimizer=each * (matrix // _FLOAT) + _FLOAT * rows * by_row,
+            optimizer=each * padded + _FLOAT * rows * by_row,
             hashes=hashes,
             tables=tables,
             examples=_FLOAT * (seen + 3 * under_way * layer.selector.kept(n)),

@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
 from .checks import Interval, shown, wrong_type
 from .data import Floats, finite_rows, numbers
+from .halves import put, widened
 from .job import stream
 from .labels import Labels, prior_of_unseen
 
@@ -33,14 +35,15 @@ def add(network: Network, n: int, weights: Any, biases: Any) -> Labels:
     n = Interval(1, _MOST_LABELS - first, integer=True).check("n", n)
     at = f"layers.{len(network.layers) - 1}."
     old = network._core.tensors()
-    n_inputs = old[at + "weight"].shape[1]
+    old_weights = old[at + "weight"]
+    n_inputs = old_weights.shape[1]
     given_weights = None if weights is None else _given("weights", weights, (n, n_inputs))
     given_biases = None if biases is None else _given("biases", biases, (n, 1))[:, 0]
     core = _with_outputs(network, slice(n_before), n_before + n)
     new = {name.removeprefix(at): tensor[n_before:] for name, tensor in core.tensors().items()}
     if given_weights is None:
-        given_weights = _ordinary(old[at + "weight"], n, stream(network.seed, "labels", first))
-    new["weight"][...] = given_weights
+        given_weights = _ordinary(old_weights, n, stream(network.seed, "labels", first))
+    put(given_weights, new["weight"])
     new["bias"][...] = _first_bias(network, old[at + "bias"]) if biases is None else given_biases
     if "lsh.dirty" in new:
         new["lsh.dirty"][...] = 1
@@ -109,13 +112,13 @@ def _take(network: Network, core: _core.Network, retired: Labels) -> None:
     state.forget_best()
 
 
-def _ordinary(weights: Floats, n: int, random: np.random.Generator) -> Floats:
+def _ordinary(weights: NDArray[Any], n: int, random: np.random.Generator) -> Floats:
     """Weights of n outputs that know nothing: the mean of those there are, and half their spread.
 
     Zeros would outdo most labels of a logistic loss, whose scores are far below zero; without
     the noise, all would have the same hashes and crowd the same buckets.
     """
-    some = weights[:: -(-len(weights) // _SAMPLE)].astype(np.float64)
+    some = widened(weights[:: -(-len(weights) // _SAMPLE)]).astype(np.float64)
     mean, spread = some.mean(axis=0), some.std(axis=0)
     noise = random.standard_normal((n, weights.shape[1]), dtype=np.float32)
     return np.asarray(mean + spread / 2 * noise, dtype=np.float32)

@@ -121,6 +121,7 @@ def core_layer(layer: Dense) -> _core.LayerSpec:
     assert layer.activation is not None
     spec.n_outputs, spec.activation = layer.n, layer.activation
     spec.layout = "neuron" if layer.layout == "auto" else layer.layout  # until it is planned
+    spec.dtype = layer.dtype
     spec.selector = "all" if selector.word == "dense" else selector.word.replace("-", "_")
     spec.fraction = selector.fraction
     if isinstance(selector, Adaptive):
@@ -266,6 +267,7 @@ def tensor_shapes(
         arrangement: how each layer is computed, as the core says it.
     """
     types = {"dirty": "U8", "code": "U8", "signature": "U64", **moments(optimizer)}
+    halves = {f"layers.{i}.weight" for i, layer in enumerate(layers) if layer.dtype == "bfloat16"}
     shapes: dict[str, tuple[int, ...]] = {}
     for number, layer in enumerate(layers):
         n, here = layer.n, f"layers.{number}."
@@ -280,8 +282,10 @@ def tensor_shapes(
             hashes = hash_shapes(layer.selector, n, n_inputs, code)
             shapes |= {f"{here}lsh.{name}": shape for name, shape in hashes.items()}
         n_inputs = n
+    types |= dict.fromkeys(halves, "U16")
     return {
-        name: (types.get(name.rpartition(".")[2], "F32"), shape) for name, shape in shapes.items()
+        name: (types.get(name, types.get(name.rpartition(".")[2], "F32")), shape)
+        for name, shape in shapes.items()
     }
 
 

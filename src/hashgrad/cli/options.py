@@ -252,7 +252,7 @@ def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> 
         if word != LSH.word:
             raise
         raise ValueError(f"{error} (--task multilabel sets {preset_words()[:-1]})") from None
-    return [*hidden, Dense(n_outputs, active=active)]
+    return [*hidden, Dense(n_outputs, active=active, **given(params, "dtype"))]
 
 
 def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
@@ -301,5 +301,9 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     # A share beyond the hidden layers is the output layer's; without one that layer is dense.
     return [
         *hidden,
-        Dense(n_outputs, active=actives[len(sizes)] if actives[len(sizes) :] else None),
+        Dense(
+            n_outputs,
+            active=actives[len(sizes)] if actives[len(sizes) :] else None,
+            **given(params, "dtype"),
+        ),
     ]

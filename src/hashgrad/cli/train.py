@@ -37,7 +37,7 @@ SETTLED = (
     "prior", "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "family", "code_bits", "projection", "rank", "transform", "center", "lookup",
     "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
-    "bucket", "policy", "fill", "query_every", "precision", "correction",
+    "bucket", "policy", "fill", "query_every", "precision", "correction", "dtype",
 )  # fmt: skip
 
 
@@ -215,6 +215,7 @@ def train(
     query_every: Annotated[int | None, option("query_every", HASHING)] = None,
     precision: Annotated[str | None, option("precision", HASHING)] = None,
     correction: Annotated[str | None, option("correction", HASHING)] = None,
+    dtype: Annotated[str | None, option("dtype", HASHING)] = None,
 ) -> None:
     """Train a network on a data set, and show its accuracy and what it cost.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashgrad import _core, files
+from hashgrad.halves import widened
 from hashgrad.selectors import LSH, Adaptive, Random, WinnerTakeAll
 from hashgrad.specification import core_layer
 
@@ -134,7 +135,7 @@ def _read(network: Network, number: int, way: dict[str, str], tensors: dict[str,
 
 def _finite(tensors: dict[str, Any], name: str) -> Any:
     files.check_values(name, tensors[name])
-    return tensors[name]
+    return widened(tensors[name])
 
 
 def sizes_of(network: Network) -> str:

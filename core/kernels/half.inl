@@ -1,6 +1,7 @@
-// How an optimiser's numbers are stored beside the weights: as floats, or as bfloat16, the upper halves of floats,
-// rounded up or down at random, each as often as keeps the mean. The nearest would not do: Adam's second moment moves
-// by a thousandth a step, and numbers of eight bits lie four thousandths apart or more, so that it would stand still.
+// How weights and an optimiser's numbers are stored: as floats, or as bfloat16, the upper halves of floats, rounded up
+// or down at random, each as often as keeps the mean. The nearest would not do: Adam's second moment moves by a
+// thousandth a step, and numbers of eight bits lie four thousandths apart or more, so that it would stand still; so
+// would weights, when steps get small.
 
 using Word = uint32_t __attribute__((vector_size(64)));
 using Half = uint16_t __attribute__((vector_size(32)));
@@ -19,10 +20,10 @@ inline __attribute__((always_inline)) Word random_block(size_t first, uint32_t k
 
 // A float's bits plus sixteen random ones, of which the upper half is stored: what carries over rounds up. Infinity
 // stays, and NaN as arithmetic makes it, whose lower half is zero.
-inline float load_state(const float* p, size_t j) { return p[j]; }
-inline float load_state(const uint16_t* p, size_t j) { return __builtin_bit_cast(float, uint32_t{p[j]} << 16); }
-inline void store_state(float* p, size_t j, float x, uint32_t) { p[j] = x; }
-inline void store_state(uint16_t* p, size_t j, float x, uint32_t random) {
+inline float load_one(const float* p, size_t j) { return p[j]; }
+inline float load_one(const uint16_t* p, size_t j) { return __builtin_bit_cast(float, uint32_t{p[j]} << 16); }
+inline void store_one(float* p, size_t j, float x, uint32_t) { p[j] = x; }
+inline void store_one(uint16_t* p, size_t j, float x, uint32_t random) {
   p[j] = static_cast<uint16_t>((__builtin_bit_cast(uint32_t, x) + random) >> 16);
 }
 
@@ -46,4 +47,15 @@ inline __attribute__((always_inline)) void store_block(Lanes lanes, uint16_t* p,
   const Word bits = lanes ? reinterpret_cast<Word>(b) + random : reinterpret_cast<Word>(old);
   const Half h = __builtin_convertvector(bits >> 16, Half);
   __builtin_memcpy(p, &h, sizeof h);
+}
+
+// A row of bfloat16 as floats, and back; n a multiple of 16. What no step has moved comes back as it was: its lower
+// half is zero, and nothing carries over.
+void widen(const uint16_t* from, uint32_t n, float* to) {
+  for (uint32_t j = 0; j < n; j += 16) store(to + j, load_block(from + j));
+}
+void narrow(const float* from, uint32_t n, uint32_t key, uint16_t* to) {
+  const Block none = {};
+  for (uint32_t j = 0; j < n; j += 16)
+    store_block(none == none, to + j, load(from + j), none, random_block(j, key) & 0xffffu);
 }
