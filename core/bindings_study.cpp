@@ -131,7 +131,8 @@ void bind_choosing(nb::module_& m) {
         const auto n = static_cast<uint32_t>(z.shape(0));
         rule(k >= 1 && k < n, "k must be in [1, n - 1], got " + std::to_string(k));
         std::vector<uint32_t> position(n + kBlock);
-        const Cut cut = active().largest(z.data(), n, k, position.data());
+        std::vector<float> value(n / 4);
+        const Cut cut = active().largest(z.data(), n, k, position.data(), value.data());
         return nb::make_tuple(cut.known, cut.value, cut.above, cut.equal,
                               first(std::move(position), cut.known ? cut.above + cut.equal : 0));
       },

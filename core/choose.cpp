@@ -39,7 +39,8 @@ void choose_largest(const float* z, uint32_t n, uint32_t k, uint64_t salt, Choos
   }
   if (k == 0) return out.clear();
   scratch.position.resize(std::max<size_t>(scratch.position.size(), size_t{n} + 16));
-  const Cut cut = active().largest(z, n, k, scratch.position.data());
+  scratch.value.resize(std::max<size_t>(scratch.value.size(), n / 4));
+  const Cut cut = active().largest(z, n, k, scratch.position.data(), scratch.value.data());
   if (!cut.known || cut.above + cut.equal < k) return choose_by_sorting(z, n, k, scratch.key, out);
   out.assign(scratch.position.begin(), scratch.position.begin() + cut.above + cut.equal);
   uint32_t room = k - cut.above;

@@ -9,6 +9,7 @@ namespace hashgrad {
 // Reused: no allocation once warm.
 struct ChooseScratch {
   std::vector<uint32_t> position;
+  std::vector<float> value;
   std::vector<uint32_t> tie;
   std::vector<uint64_t> key;
 };

@@ -118,6 +118,30 @@ def test_the_k_largest_are_found_whatever_the_numbers(level: str, n: int, kind: 
         check_largest(z, k)
 
 
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("n", [65_535, 65_536, 65_551, 200_000])
+def test_the_k_largest_are_found_among_very_many(level: str, n: int, kind: str) -> None:
+    assert _core.simd_level() == level
+    z = NUMBERS[kind](np.random.default_rng(n), n).astype(np.float32)
+    for k in (1, 7, 400, n // 100, n // 10, n - 1):
+        check_largest(z, k)
+    sampled = np.unique(np.arange(1024) * (n - 16) // 1023)[:, None] + np.arange(16)
+    for value in (z.min(), z.max()):  # whom the sample misleads
+        misled = z.copy()
+        misled[sampled] = value
+        check_largest(misled, 1000)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_of_very_many_that_is_not_finite_is_noticed(level: str, bad: float) -> None:
+    assert _core.simd_level() == level
+    z = np.random.default_rng(0).normal(size=70_001).astype(np.float32)
+    for at in (0, 17, 40_000, 70_000):
+        spoilt = z.copy()
+        spoilt[at] = bad
+        assert not _core.kernel_largest(spoilt, 300)[0]
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1e-40, -1e30])
 @pytest.mark.parametrize("n", [2, 16, 17, 49, 100, 784])
 def test_all_equal_are_all_found(level: str, n: int, value: float) -> None:

@@ -88,21 +88,30 @@ inline float normal_quantile(float p) {
   return upper ? q : -q;
 }
 
-// Positions of all z > from, in order; returns how many. `position` has room for 16 more.
-inline uint32_t collect(const float* z, uint32_t n, float from, uint32_t* position) {
-  uint32_t kept = 0, i = 0;
+// Positions of all z > from, in order; returns how many. `position` has room for 16 more. `odd` becomes true if any is
+// NaN or infinite. kRare: they are so few that lines without any are worth a branch.
+template <bool kRare>
+inline uint32_t collect(const float* z, uint32_t n, float from, uint32_t* position, bool& odd) {
+  uint32_t kept = 0, i = 0, n_odd = 0;
 #ifdef __AVX512F__
   const __m512 least = _mm512_set1_ps(from);
+  __mmask16 bad = 0;
   for (; i + 16 <= n; i += 16) {
-    const __mmask16 some = _mm512_cmp_ps_mask(_mm512_loadu_ps(z + i), least, _CMP_GT_OQ);
+    const __m512 v = _mm512_loadu_ps(z + i);
+    const __mmask16 some = _mm512_cmp_ps_mask(v, least, _CMP_GT_OQ);
+    bad = _kor_mask16(bad, _mm512_fpclass_ps_mask(v, 0x99));
+    if (kRare && !some) continue;
     _mm512_storeu_si512(position + kept, _mm512_maskz_compress_epi32(some, lanes_from(i)));
     kept += static_cast<uint32_t>(__builtin_popcount(some));
   }
+  n_odd = bad;
 #endif
   for (; i < n; i++) {
     position[kept] = i;
     kept += z[i] > from;
+    n_odd += z[i] - z[i] == 0.f ? 0u : 1u;
   }
+  odd = odd || n_odd;
   return kept;
 }
 
@@ -121,7 +130,7 @@ inline uint32_t count_few_above(const float* few, float t) {
 #endif
 }
 
-Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
+inline Cut largest_by_counting(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
   constexpr int kGuesses = 12;  // after which guesses halve the interval
   constexpr float kEnd = 3.40282347e38f;
   float mean, deviation;
@@ -169,7 +178,8 @@ Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
     learn(guess, count_above(z, n, guess));
   }
 
-  const uint32_t found = collect(z, n, low, position);
+  bool odd = false;  // none is
+  const uint32_t found = collect<false>(z, n, low, position, odd);
   Cut cut{high, above_high, found - above_high, true};
   if (found - above_high <= kFew) {
     float few[kFew + 16];
@@ -196,6 +206,37 @@ Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position) {
     kept += z[i] >= cut.value;
   }
   return cut;
+}
+
+constexpr uint32_t kMany = 1 << 16;  // numbers that no near cache holds
+
+// Of very many, those above what a sample says are collected in one pass: more than k, by what chance may take away.
+// Unknown if that was too few. `value` has room for a quarter of all.
+inline Cut largest_by_sample(const float* z, uint32_t n, uint32_t k, uint32_t* position, float* value) {
+  constexpr Cut kUnknown{0.f, 0, 0, false};
+  constexpr uint32_t kLines = 1024, kSample = 16 * kLines;
+  static_assert(kMany >= 4 * kSample);
+  const float wanted = static_cast<float>(k) * (static_cast<float>(kSample) / static_cast<float>(n));
+  if (!(wanted < kSample / 16)) return kUnknown;
+  const auto rank = static_cast<uint32_t>(wanted + 4.f * __builtin_sqrtf(wanted) + 8.f);
+  for (uint32_t l = 0; l < kLines; l++)
+    store(value + 16 * l, load(z + static_cast<uint32_t>(uint64_t{l} * (n - 16) / (kLines - 1))));
+  const Cut least = largest_by_counting(value, kSample, rank, position);
+  if (!least.known) return kUnknown;
+  bool odd = false;
+  const uint32_t found = collect<true>(z, n, least.value, position, odd);
+  if (odd || found <= k || found > n / 4) return kUnknown;
+  uint32_t* among = position + found;
+  for (uint32_t j = 0; j < found; j++) value[j] = z[position[j]];
+  const Cut cut = largest_by_counting(value, found, k, among);
+  for (uint32_t j = 0; cut.known && j < cut.above + cut.equal; j++) position[j] = position[among[j]];
+  return cut;
+}
+
+Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position, float* value) {
+  if (n >= kMany)
+    if (const Cut cut = largest_by_sample(z, n, k, position, value); cut.known) return cut;
+  return largest_by_counting(z, n, k, position);
 }
 
 uint32_t lowest(const float* x, uint32_t n) {

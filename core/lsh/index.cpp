@@ -256,8 +256,10 @@ void LshIndex::score_signatures(uint32_t first, const uint32_t* ids, uint32_t n,
   else
     active().hamming(signature, family_.words(), ids, n, q.word.data(), s.distance.data());
   const bool apart = family_.tails_apart();
+  const std::vector<float>& cosine = apart ? q.cosine : family_.cosine();
   active().similarity(s.distance.data(), family_.tells_angles() ? &norm_[first] : nullptr,
-                      apart ? &tail_[first] : nullptr, ids, (apart ? q.cosine : family_.cosine()).data(), n, score);
+                      apart ? &tail_[first] : nullptr, ids, cosine.data(), static_cast<uint32_t>(cosine.size()) - 1, n,
+                      score);
 }
 
 namespace {
