@@ -150,14 +150,19 @@ nb::dict tensors(nb::handle self) {
     const size_t n = layer.spec().n_outputs, m = layer.n_columns();
     const auto stride = static_cast<int64_t>(layer.stride());
     const bool turned = layer.input_major();
-    const auto matrix = [&]<class T>(const std::string& name, Array<T>& a, size_t columns) {
-      if (!a.empty())
-        d[(at + name).c_str()] =
-            nb::cast(Out<T>(a.data(), {n, columns}, self, {turned ? 1 : stride, turned ? stride : 1}));
+    const auto view = [&]<class T>(const std::string& name, T* data, size_t columns) {
+      d[(at + name).c_str()] = nb::cast(Out<T>(data, {n, columns}, self, {turned ? 1 : stride, turned ? stride : 1}));
     };
-    const auto moments = [&](const std::string& name, Moments& moments) {  // one of the two is empty
+    const auto matrix = [&](const std::string& name, auto& array, size_t columns) {
+      if (!array.empty()) view(name, array.data(), columns);
+    };
+    const auto moments = [&](const std::string& name, Moments& moments) {  // all but one are empty
       matrix(name, moments.whole(), m);
       matrix(name, moments.half(), m);
+      if (!moments.byte().empty() && &moments == &layer.moment1())
+        view(name, reinterpret_cast<int8_t*>(moments.byte().data()), m);
+      else
+        matrix(name, moments.byte(), m);
     };
     matrix("weight", layer.weight(), m - 1);
     if (layer.spec().halved()) {
@@ -170,6 +175,9 @@ nb::dict tensors(nb::handle self) {
     moments("optimizer.moment1", layer.moment1());
     moments("optimizer.moment2", layer.moment2());
     put(d, at + "optimizer.row_square", self, layer.row_square(), {layer.row_square().size()});
+    if (!layer.row_units().empty())
+      d[(at + "optimizer.row_units").c_str()] =
+          nb::cast(Out<float>(&layer.row_units()[0].m, {layer.row_units().size(), 2}, self));
     LshIndex* index = layer.index();
     if (!index || !net.built()) continue;
     const size_t width = index->family().width();

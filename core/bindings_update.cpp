@@ -32,7 +32,7 @@ Step step_of(const OptimizerSpec& optimizer, float rate, uint32_t bias_column, u
 
 nb::tuple update(const OptimizerSpec& optimizer, In<float, 1> w, In<uint16_t, 1> m, In<uint16_t, 1> v, float a,
                  In<float, 1> x, bool sparse, float rate, uint32_t bias_column, uint32_t key) {
-  rule(optimizer.kind == Optimizer::kAdam && optimizer.state != State::kFloat32,
+  rule(optimizer.kind == Optimizer::kAdam && optimizer.state != State::kFloat32 && optimizer.state != State::kBytes,
        "optimizer must be 'adam' with its state in bfloat16");
   const size_t n = x.shape(0);
   rule(w.shape(0) == n && m.shape(0) == n && v.shape(0) == n, "w, m and v must be as long as x");
@@ -67,6 +67,25 @@ Out<float> widen(In<uint16_t, 1> x) {
   return own(std::move(out), {n});
 }
 
+// Moments in bytes, and the units of their row.
+nb::tuple narrow_moments(In<float, 1> m, In<float, 1> v, uint32_t key) {
+  const size_t n = m.shape(0);
+  rule(n % kBlock == 0 && v.shape(0) == n, "m and v must have the same whole blocks of 16 numbers");
+  std::vector<int8_t> first(n);
+  std::vector<uint8_t> second(n);
+  const Units units =
+      active().narrow_moments(m.data(), v.data(), static_cast<uint32_t>(n), key, first.data(), second.data());
+  return nb::make_tuple(own(std::move(first), {n}), own(std::move(second), {n}), units.m, units.v);
+}
+
+nb::tuple widen_moments(In<int8_t, 1> m, In<uint8_t, 1> v, float unit_m, float unit_v) {
+  const size_t n = m.shape(0);
+  rule(n % kBlock == 0 && v.shape(0) == n, "m and v must have the same whole blocks of 16 numbers");
+  std::vector<float> first(n), second(n);
+  active().widen_moments(m.data(), v.data(), {unit_m, unit_v}, static_cast<uint32_t>(n), first.data(), second.data());
+  return nb::make_tuple(own(std::move(first), {n}), own(std::move(second), {n}));
+}
+
 // Rows of w times x with a dense part or (`sparse`) as the list of its non-zeros.
 Out<float> dot_half_rows(In<uint16_t, 2> w, In<uint32_t, 1> rows, In<float, 1> x, bool sparse) {
   rule(w.shape(1) == x.shape(0), "w must have as many columns as x");
@@ -85,6 +104,8 @@ void bind_updates(nb::module_& m) {
         "bias_column"_a, "key"_a);
   m.def("kernel_narrow", &narrow, "x"_a, "key"_a);
   m.def("kernel_widen", &widen, "x"_a);
+  m.def("kernel_narrow_moments", &narrow_moments, "m"_a, "v"_a, "key"_a);
+  m.def("kernel_widen_moments", &widen_moments, "m"_a, "v"_a, "unit_m"_a, "unit_v"_a);
   m.def("kernel_dot_half_rows", &dot_half_rows, "w"_a, "rows"_a, "x"_a, "sparse"_a);
   m.def("kernel_mean_square", &mean_square, "optimizer"_a, "w"_a, "a"_a, "x"_a, "sparse"_a, "bias_column"_a);
 }

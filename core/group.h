@@ -162,7 +162,7 @@ struct Worker {
   SelectScratch select;
   std::vector<std::vector<float>> delta;        // per example, of a whole layer, in whole blocks
   std::vector<float> gradient;                  // of one row of weights
-  std::vector<float> weights;                   // a row as floats, where weights are halves
+  std::vector<float> weights, moments;          // a row as floats, where it is stored in fewer bytes
   std::vector<float> log_chance, pool_weights;  // per neuron of a pool
   std::vector<float> dense;                     // deltas of all neurons, zero between uses
   std::vector<float> overlap;                   // of examples' deltas

@@ -60,7 +60,8 @@ Layer::Layer(const Layer& other)
 Layer& Layer::operator=(const Layer& other) {
   code_ = other.code_, code_stride_ = other.code_stride_, unit_ = other.unit_, bias_ = other.bias_;
   half_ = other.half_, half_stride_ = other.half_stride_;
-  weight_ = other.weight_, moment1_ = other.moment1_, moment2_ = other.moment2_, row_square_ = other.row_square_;
+  weight_ = other.weight_, moment1_ = other.moment1_, moment2_ = other.moment2_, row_square_ = other.row_square_,
+  row_units_ = other.row_units_;
   if (index()) *index() = *other.index();
   return *this;
 }
@@ -91,12 +92,12 @@ void Layer::allocate() {
     weight_ = Array<float>(n_weights);
   }
   const State state = optimizer_.state;
-  const bool halves = state != State::kFloat32;
-  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Moments(n_weights, halves);
+  if (kind != Optimizer::kSgd && kind != Optimizer::kRowAdagrad) moment1_ = Moments(n_weights, state);
   if ((kind == Optimizer::kAdagrad || kind == Optimizer::kAdam) && state != State::kRow)
-    moment2_ = Moments(n_weights, halves);
-  if (kind == Optimizer::kRowAdagrad || state == State::kRow)
-    row_square_ = Array<float>(input_major() ? n_columns_ : spec_.n_outputs);
+    moment2_ = Moments(n_weights, state);
+  const size_t n_rows = input_major() ? n_columns_ : spec_.n_outputs;
+  if (kind == Optimizer::kRowAdagrad || state == State::kRow) row_square_ = Array<float>(n_rows);
+  if (state == State::kBytes) row_units_ = Array<Units>(n_rows);
   // Parts are what a team can share. Each adds to what the layer below must sum up, so they hold several active
   // neurons.
   const uint32_t n = spec_.n_outputs;
@@ -294,7 +295,7 @@ void Layer::activate(Passage& passage) const {
 
 size_t Layer::memory() const {
   return code_.bytes() + unit_.bytes() + bias_.bytes() + weight_.bytes() + half_.bytes() + moment1_.bytes() +
-         moment2_.bytes() + row_square_.bytes() + (index() ? index()->memory() : 0);
+         moment2_.bytes() + row_square_.bytes() + row_units_.bytes() + (index() ? index()->memory() : 0);
 }
 
 }  // namespace hashgrad

@@ -109,6 +109,7 @@ class Layer {
   Moments& moment1() { return moment1_; }
   Moments& moment2() { return moment2_; }
   Array<float>& row_square() { return row_square_; }
+  Array<Units>& row_units() { return row_units_; }
   size_t memory() const;
 
  private:
@@ -172,6 +173,7 @@ class Layer {
   size_t half_stride_ = 0;
   Moments moment1_, moment2_;  // element-wise optimisers only
   Array<float> row_square_;    // of each row, a neuron's or an input's: row-wise Adagrad's sum, or Adam's mean
+  Array<Units> row_units_;     // likewise: what bytes of its moments stand for
   Array<uint8_t> code_;        // compact: instead of weights, rows of as many bytes as code_stride_
   size_t code_stride_ = 0;
   Array<float> unit_;  // compact: what a code of 1 stands for, of each row

@@ -69,12 +69,20 @@ void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate
 
 // The row that lies at i, a neuron's or an input's, moves against a * x.
 void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Worker& w) {
-  const bool decays = optimizer_.l2 > 0.f, halved = !half_.empty();
+  const bool decays = optimizer_.l2 > 0.f, halved = !half_.empty(), bytes = rate.state == State::kBytes;
   const size_t at = stride_ * i;
   const uint64_t key = mix(mix(rate.bits ^ number_) ^ i);
   step.key = static_cast<uint32_t>(key);
-  const auto n_halves = static_cast<uint32_t>(half_stride_);
+  const auto n = static_cast<uint32_t>(stride_), n_halves = static_cast<uint32_t>(half_stride_);
+  if (halved) w.weights.resize(std::max({w.weights.size(), stride_, half_stride_}));
   float* row = halved ? w.weights.data() : &weight_[at];
+  void *m = moment1_.at(at), *v = moment2_.at(at);
+  if (bytes) {
+    w.moments.resize(std::max(w.moments.size(), 2 * stride_));
+    float *first = w.moments.data(), *second = first + stride_;
+    active().widen_moments(static_cast<int8_t*>(m), static_cast<uint8_t*>(v), row_units_[i], n, first, second);
+    m = first, v = second;
+  }
   if (halved) {
     active().widen(&half_[i * half_stride_], n_halves, row);
     row[n_columns_ - 1] = bias_[i];
@@ -84,7 +92,11 @@ void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rat
     if (square > 0.f) row_square_[i] = step.beta2 * row_square_[i] + (1.f - step.beta2) * square;
     step.rate /= std::sqrt(row_square_[i]) + step.epsilon;
   }
-  active().update[decays][rule_of(rate.kind, rate.state)](row, moment1_.at(at), moment2_.at(at), a, x, step);
+  active().update[decays][rule_of(rate.kind, rate.state)](row, m, v, a, x, step);
+  if (bytes)
+    row_units_[i] =
+        active().narrow_moments(static_cast<float*>(m), static_cast<float*>(v), n, step.key,
+                                static_cast<int8_t*>(moment1_.at(at)), static_cast<uint8_t*>(moment2_.at(at)));
   if (halved) {
     bias_[i] = std::exchange(row[n_columns_ - 1], 0.f);
     active().narrow(row, n_halves, static_cast<uint32_t>(key >> 32), &half_[i * half_stride_]);

@@ -191,7 +191,6 @@ void Layer::step_pool(const Member& me, const Rate& rate, const Pool& pool, Work
   block.resize(stride_ / kBlock);
   for (uint32_t b = 0; b < block.size(); b++) block[b] = b;
   w.gradient.resize(std::max(w.gradient.size(), kRowsAtOnce * stride_));
-  w.weights.resize(std::max(stride_, half_stride_));
   for (uint32_t from = own.from; from < own.to; from += kRowsAtOnce) {
     const uint32_t n = std::min(kRowsAtOnce, own.to - from);
     std::fill_n(w.gradient.data(), n * stride_, 0.f);

@@ -235,7 +235,8 @@ double Network::dense_multiplications(uint32_t batch_size) const {
   double total = 0;
   for (size_t l = 0; l < layers().size(); l++) {
     const double matrix = double{1} * layers()[l].spec().n_outputs * layers()[l].n_columns();
-    const double update = batch_size > 1 && !plain ? matrix * (1.0 + cost * share) : matrix * cost;
+    const double each = cost + layers()[l].spec().halved();
+    const double update = batch_size > 1 && !plain ? matrix * (1.0 + each * share) : matrix * each;
     total += matrix + (l > 0 ? matrix : 0.0) + update;
   }
   return total;

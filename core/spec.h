@@ -66,8 +66,9 @@ inline const Words<Optimizer> kOptimizers{"optimizer",
                                            {"adagrad", Optimizer::kAdagrad},
                                            {"adam", Optimizer::kAdam},
                                            {"row_adagrad", Optimizer::kRowAdagrad}}};
-inline const Words<State> kStates{"state",
-                                  {{"float32", State::kFloat32}, {"bfloat16", State::kBfloat16}, {"row", State::kRow}}};
+inline const Words<State> kStates{
+    "state",
+    {{"float32", State::kFloat32}, {"bfloat16", State::kBfloat16}, {"row", State::kRow}, {"8-bit", State::kBytes}}};
 inline const Words<Family> kFamilies{
     "family", {{"simhash", Family::kSimHash}, {"dwta", Family::kDwta}, {"minhash", Family::kMinHash}}};
 inline const Words<Projection> kProjections{

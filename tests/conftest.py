@@ -55,6 +55,11 @@ def network(*hidden: Dense, outputs: int = N_CLASSES, **settings: Any) -> Networ
     return Network(N_INPUTS, [*(hidden or (hashed(),)), Dense(outputs)], **settings)
 
 
+def smallest_batch(optimizer: Any) -> int:
+    """The smallest batches that an optimizer can train by."""
+    return 2 if getattr(optimizer, "state", "") == "8-bit" else 1
+
+
 def same_bits(a: Network, b: Network) -> bool:
     """Whether two networks would write the same file: weights, optimizer, counters, history."""
     return to_bytes(a) == to_bytes(b)

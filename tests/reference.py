@@ -271,6 +271,28 @@ def from_bfloat16(bits: np.ndarray) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
+def signed_bytes(x: np.ndarray, random: np.ndarray, axis: int = -1) -> tuple[Any, ...]:
+    """Adam's m in bytes, rounded by the lower half of these bits; what they stand for; the unit."""
+    one = x.dtype.type  # float32 as the core has it
+    most = np.abs(x).max(axis=axis, keepdims=True)
+    inverse = np.where(most > 1e-30, one(127) / np.maximum(most, one(1e-30)), one(0))
+    up = (random & 0xFFFF).astype(x.dtype) * one(2**-16) + one(128)
+    code = np.trunc(np.clip(x * inverse + up, 1, 255))
+    unit = np.where(most > 1e-30, most / one(127), one(0))
+    return (code - one(128)).astype(np.int8), (code - one(128)) * unit, unit
+
+
+def byte_floats(x: np.ndarray, random: np.ndarray, axis: int = -1) -> tuple[Any, ...]:
+    """Adam's v in bytes, rounded by the upper half; what they stand for; the unit."""
+    most = x.max(axis=axis, keepdims=True)
+    some = most > 1e-30
+    unit = np.where(some, 2.0 ** (np.floor(np.log2(np.where(some, most, 1))) + 1), 0)
+    bits = np.float32(x / np.where(some, unit, np.inf)).view(np.uint32)
+    code = np.maximum((bits + (random >> 16 << 4)) >> 20, 96 * 8) - 96 * 8
+    number = ((code + 96 * 8) << 20).astype(np.uint32).view(np.float32)
+    return code.astype(np.uint8), number * unit, unit
+
+
 def same_steps(got: np.ndarray, expected: np.ndarray, state: str = "float32") -> None:
     """Weights are alike; where state is rounded, one in fifty may be a step of rounding off."""
     off = ~(np.abs(got - expected) <= 2e-5 + 2e-4 * np.abs(expected))  # so that a NaN is off
@@ -328,7 +350,12 @@ class Optimizer:
             random = self.random(t - 1, weights=True)[:, :-1]
             w[:, :-1] = from_bfloat16(to_bfloat16(w[:, :-1], random))
         self.m[touched], self.v[touched] = m[touched], v[touched]
-        if s.state != "float32":
+        if s.state == "8-bit":
+            random = self.random(t - 1)
+            moved = touched.any(axis=self.across, keepdims=True)
+            for kept, code in ((self.m, signed_bytes), (self.v, byte_floats)):
+                kept[...] = np.where(moved, code(kept, random, self.across)[1], kept)
+        elif s.state != "float32":
             random = self.random(t - 1)
             self.m[touched] = from_bfloat16(to_bfloat16(self.m, random))[touched]
             self.v[touched] = from_bfloat16(to_bfloat16(self.v, random >> 16))[touched]

@@ -11,7 +11,7 @@ import reference as twin
 from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
-OPTIMIZERS += ["adam/bfloat16", "adam/row"]
+OPTIMIZERS += ["adam/bfloat16", "adam/row", "adam/8-bit"]
 N_INPUTS, N_HIDDEN, N_OUTPUTS, N_ROWS, KEPT = 21, 24, 90, 50, 3
 NAMES = ["relu", "linear"]
 ORDER = np.arange(N_ROWS, dtype=np.uint32)

@@ -1,4 +1,4 @@
-"""Adam's moments in bfloat16, rounded at random, and a second moment that is one number a row."""
+"""Adam's moments in bfloat16 or bytes, rounded at random, and a second one of one number a row."""
 
 from __future__ import annotations
 
@@ -170,10 +170,93 @@ def test_a_rows_mean_square_is_over_the_gradients_there_are(
     assert _core.kernel_mean_square(opt, given["w"], 1.5, nothing, sparse, BIAS) == 0
 
 
+# ---- in bytes ------------------------------------------------------------------------------------
+
+
+def moments(seed: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """m of a row, and a v of numbers of many sizes."""
+    m, v = np.random.default_rng(seed).normal(size=(2, N))
+    return np.float32(scale * m), np.float32(scale * np.exp(3 * v))
+
+
+def there_and_back(m: Any, v: Any, key: int) -> Any:
+    """The numbers that a row's bytes stand for."""
+    return _core.kernel_widen_moments(*_core.kernel_narrow_moments(m, v, key))
+
+
+def test_bytes_are_the_twins(level: str) -> None:
+    assert _core.simd_level() == level
+    for seed, scale in enumerate([1.0, 1e-20, 1e20, 3e-3]):
+        (m, v), key = moments(seed, scale), twin.mix(seed) % 2**32
+        random = twin.random_bits(np.arange(N), key)
+        first, second = twin.signed_bytes(m, random), twin.byte_floats(v, random)
+        got = _core.kernel_narrow_moments(m, v, key)
+        for ours, theirs in zip(got, (first[0], second[0], first[2], second[2]), strict=True):
+            np.testing.assert_array_equal(ours, np.squeeze(theirs))
+        for ours, theirs in zip(
+            _core.kernel_widen_moments(*got), (first[1], second[1]), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+        back = _core.kernel_widen_moments(*got)
+        assert np.abs(back[0] - m).max() < 1.001 * np.abs(m).max() / 127
+        assert (np.abs(back[1] - v) <= v / 8 + got[3] * 2.0**-31).all()
+
+
+def test_bytes_that_no_step_has_moved_come_back(level: str) -> None:
+    first = there_and_back(*moments(0), 1)
+    code = _core.kernel_narrow_moments(*first, 1)
+    for key in range(40):
+        again = _core.kernel_narrow_moments(*there_and_back(*first, key * KEY % 2**32), key)
+        np.testing.assert_array_equal(again[0], code[0])
+        np.testing.assert_array_equal(again[1], code[1])
+        assert again[2:] == pytest.approx(code[2:], rel=1e-5)
+
+
+def test_bytes_are_right_on_average(level: str) -> None:
+    m, v = moments(3)
+    total = np.zeros((2, N))
+    for t in range(2000):
+        total += there_and_back(m, v, twin.mix(t) % 2**32)
+    # of each number, the mean of 2000 roundings, whose deviation is half a gap at most
+    assert (np.abs(total[0] / 2000 - m) < 5 * np.abs(m).max() / 127 / 2 / 2000**0.5).all()
+    assert (np.abs(total[1] / 2000 - v) < 5 * v / 8 / 2 / 2000**0.5).all()
+
+
+def test_a_second_moment_is_never_rounded_to_nothing(level: str) -> None:
+    v = np.full(N, 1e-25, np.float32)
+    v[7], v[8] = 1.0, 0.0
+    _, back = there_and_back(np.zeros(N, np.float32), v, KEY)
+    assert back.min() == 2.0**-30
+    assert back[7] == 1
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-31, np.inf, np.nan])
+def test_rows_without_a_unit(level: str, value: float) -> None:
+    x = np.zeros(N, np.float32)
+    x[5] = value
+    for back in there_and_back(x, x, KEY):
+        if value < 1:
+            assert not back.any()
+        elif np.isinf(value):
+            assert not np.isfinite(back[5])
+
+
+def test_the_second_moment_falls_on_average_in_bytes_too() -> None:
+    steps, v = 700, np.ones(N, np.float32)
+    m = np.zeros(N, np.float32)
+    kept = []
+    for seed in range(20):
+        v = np.ones(N, np.float32)
+        for t in range(steps):
+            v = there_and_back(m, np.float32(0.999) * v, twin.mix(1000 * seed + t) % 2**32)[1]
+        kept.append(v.mean())
+    assert np.mean(kept) == pytest.approx(0.999**steps, rel=0.05)
+
+
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("batch_size", [0, 4])
 @pytest.mark.parametrize("layout", ["neuron", "input"])
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", [*STATES, "8-bit"])
 def test_training_equals_the_twins(state: str, layout: str, batch_size: int, l2: float) -> None:
     x, y = examples()
     opt = optimizer(state, l2)
@@ -190,6 +273,12 @@ def test_training_equals_the_twins(state: str, layout: str, batch_size: int, l2:
                 del kept["moment2"]
                 got = tensors[here + "row_square"]
                 np.testing.assert_allclose(got, rule.row.ravel(), rtol=2e-3)
+            if state == "8-bit":
+                code, units = (tensors[here + name] for name in ("moment1", "row_units"))
+                unit = units[:, 0] if layout == "input" else units[:, :1]
+                off = np.abs(code * unit - rule.m) > 0.01 * unit
+                assert off.mean() < 0.05
+                continue
             for name, value in kept.items():
                 same = tensors[here + name] == stored(value.astype(np.float32))
                 assert same.mean() > 0.97
@@ -198,5 +287,5 @@ def test_training_equals_the_twins(state: str, layout: str, batch_size: int, l2:
 def test_a_state_is_refused_where_there_is_none_to_keep() -> None:
     with pytest.raises(ValueError, match=r"state must be 'float32' unless .* got 'row' with 'sgd'"):
         _core.Network(2, [twin.layer(2)], "softmax", twin.optimizer("sgd/row"), 0)
-    with pytest.raises(ValueError, match="state must be one of float32, bfloat16, row, got 'int4'"):
+    with pytest.raises(ValueError, match="one of float32, bfloat16, row, 8-bit, got 'int4'"):
         twin.optimizer("adam/int4")

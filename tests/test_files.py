@@ -14,14 +14,14 @@ import pytest
 import safetensors.numpy
 
 import hashgrad
-from conftest import hashed, network, same_bits
+from conftest import hashed, network, same_bits, smallest_batch
 from hashgrad import LSH, Adagrad, Adam, Cosine, Dense, Network, WinnerTakeAll
 from hashgrad.atomic import write_atomically
 from hashgrad.files import LONGEST_METADATA, read_header
 from hashgrad.specification import tensor_shapes
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
-OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row")]
+OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row"), Adam(state="8-bit")]
 
 
 @pytest.fixture
@@ -53,10 +53,12 @@ def test_the_tensors_of_every_kind_of_network_are_as_the_file_check_expects(blob
         hashed(20, code="bits"),
         hashed(4, lookup="tables", projection="sparse", transform="simple"),
     ]
-    net = Network(24, layers, optimizer=optimizer)
+    net = Network(24, layers, optimizer=optimizer, batch_size=smallest_batch(optimizer))
     if fit:
         net.fit(*blobs, epochs=1)
-    kinds = {np.dtype(t): word for t, word in (("f4", "F32"), ("u1", "U8"), ("u2", "U16"))}
+    kinds = {
+        np.dtype(t): word for t, word in (("f4", "F32"), ("i1", "I8"), ("u1", "U8"), ("u2", "U16"))
+    }
     found = {name: (kinds[t.dtype], t.shape) for name, t in net._core.tensors().items()}
     assert found == tensor_shapes(24, net.layers, net.optimizer, fit, net._core.arrangement())
 

@@ -9,7 +9,7 @@ import pytest
 
 import hashgrad
 from cli_help import caller
-from conftest import N_INPUTS, hashed, network, to_bytes
+from conftest import N_INPUTS, hashed, network, smallest_batch, to_bytes
 from hashgrad import LSH, SGD, Adam, Dense, Network, RowAdagrad, _core, memory
 from hashgrad.memory import Memory, available_memory_bytes, needed
 
@@ -28,7 +28,7 @@ LAYERS = {
     "auto, many": Dense(60_000, active=LSH(0.01)),
 }
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
-OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row")]
+OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row"), Adam(state="8-bit")]
 
 
 # ---- the statement -------------------------------------------------------------------------------
@@ -44,8 +44,9 @@ def test_it_is_what_the_core_takes(blobs, layer, optimizer):
             taken += 4 * net.layers[0].selector.tables * net.layers[0].n
         assert net.memory_bytes == pytest.approx(taken, rel=0.01)
 
-    net = network(LAYERS[layer], optimizer=optimizer)
-    assert net.memory() == needed(N_INPUTS, net.layers, net.optimizer)
+    size = smallest_batch(optimizer)
+    net = network(LAYERS[layer], optimizer=optimizer, batch_size=size)
+    assert net.memory() == needed(N_INPUTS, net.layers, net.optimizer, batch_size=size)
     check(net)
     net.fit(*blobs, epochs=1)
     if not net.memory().tables:

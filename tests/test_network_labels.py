@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import hashgrad
-from conftest import hashed, same_bits
+from conftest import hashed, same_bits, smallest_batch
 from hashgrad import SGD, Adam, Dense, Network, WinnerTakeAll
 from hashgrad.halves import widened
 from hashgrad.labels import as_targets
@@ -32,7 +32,7 @@ HEADS = {
     "pooled tables": (hashed(N_LABELS, 0.1, lookup="tables", **POOLED), {"batch_size": 8}),
 }
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
-OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row")]
+OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row"), Adam(state="8-bit")]
 
 
 def balls(labels, n=10, seed=0):
@@ -100,7 +100,8 @@ def dense_scores(net, X):
 @pytest.mark.parametrize("layout", ["neuron", "input"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizer_state_stays_with_its_label_and_is_zero_for_a_new_one(name, layout):
-    net = Network(N_INPUTS, [Dense(16), Dense(N_LABELS, layout=layout)], optimizer=name)
+    layers = [Dense(16), Dense(N_LABELS, layout=layout)]
+    net = Network(N_INPUTS, layers, optimizer=name, batch_size=smallest_batch(name))
     net.fit(*balls(np.arange(N_LABELS)), epochs=1)
     before, step = tensors(net), net._core.step
     net.add_labels(NEW)
@@ -110,7 +111,8 @@ def test_optimizer_state_stays_with_its_label_and_is_zero_for_a_new_one(name, la
     kept = np.delete(np.arange(N_LABELS), 1)
     assert list(after) == list(before)
     for key, tensor in after.items():
-        shared = key.startswith("layers.0.") or (layout == "input" and key.endswith("row_square"))
+        by_row = key.endswith(("row_square", "row_units"))
+        shared = key.startswith("layers.0.") or (layout == "input" and by_row)
         old = before[key] if shared else before[key][kept]
         assert np.array_equal(tensor if shared else tensor[: len(kept)], old), key
         if "optimizer" in key and not shared:

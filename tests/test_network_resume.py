@@ -36,6 +36,7 @@ SETTINGS = {
     "adam": {"optimizer": "adam"},
     "adam in bfloat16": {"optimizer": Adam(state="bfloat16")},
     "adam by row": {"optimizer": Adam(state="row")},
+    "adam in bytes": {"optimizer": Adam(state="8-bit"), "batch_size": 4},
     "row-adagrad": {"optimizer": "row-adagrad"},
     "decay": {"l2": 1e-4, "schedule": Exponential(0.7, warmup=1.5)},
 }
@@ -72,7 +73,7 @@ def check_resumption(make, data, tmp_path, **fit):
 def test_every_optimizer_goes_on_exactly(blobs, tmp_path, settings, batch_size):
     def make():
         layers = [hashed(), hashed(40, lookup="tables")]
-        return network(*layers, batch_size=batch_size, **SETTINGS[settings])
+        return network(*layers, **{"batch_size": batch_size, **SETTINGS[settings]})
 
     check_resumption(make, blobs, tmp_path)
 

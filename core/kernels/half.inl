@@ -59,3 +59,61 @@ void narrow(const float* from, uint32_t n, uint32_t key, uint16_t* to) {
   for (uint32_t j = 0; j < n; j += 16)
     store_block(none == none, to + j, load(from + j), none, random_block(j, key) & 0xffffu);
 }
+
+// Moments in bytes, of which a row has units of its own. m: -127 .. 127 times a unit, of which the row's largest takes
+// an end. v: five bits of exponent and three of mantissa, from the unit down to its 2^-31th part, which is the least:
+// nothing but a row without a unit is zero, for m is divided by v's root. What lies between two is rounded at random.
+// A row that keeps its largest keeps its units, and those that no step has moved.
+using Whole16 = int32_t __attribute__((vector_size(64)));
+using Signed16 = int8_t __attribute__((vector_size(16)));
+using Bytes16 = uint8_t __attribute__((vector_size(16)));
+constexpr float kByteMost = 127.f, kUnitLeast = 1e-30f;     // whose inverse is a number
+constexpr uint32_t kByteShift = 20, kByteLeast = 96u << 3;  // of a float's bits; 2^-31
+
+inline float largest_of(const Block& x) {
+  float most = 0.f;
+  for (int k = 0; k < 16; k++) most = x[k] > most ? x[k] : most;
+  return most;
+}
+
+void widen_moments(const int8_t* m, const uint8_t* v, Units units, uint32_t n, float* to_m, float* to_v) {
+  for (uint32_t j = 0; j < n; j += 16) {
+    Signed16 first;
+    Bytes16 second;
+    __builtin_memcpy(&first, m + j, sizeof first);
+    __builtin_memcpy(&second, v + j, sizeof second);
+    store(to_m + j, units.m * __builtin_convertvector(first, Block));
+    const Word bits = (__builtin_convertvector(second, Word) + kByteLeast) << kByteShift;
+    store(to_v + j, units.v * reinterpret_cast<Block>(bits));
+  }
+}
+Units narrow_moments(const float* m, const float* v, uint32_t n, uint32_t key, int8_t* to_m, uint8_t* to_v) {
+  const Block none = {};
+  Block largest_m = none, largest_v = none;
+  for (uint32_t j = 0; j < n; j += 16) {
+    const Block x = load(m + j), size = x < none ? -x : x, y = load(v + j);
+    largest_m = size > largest_m ? size : largest_m;
+    largest_v = y > largest_v ? y : largest_v;
+  }
+  const float most_m = largest_of(largest_m), most_v = largest_of(largest_v);
+  const bool some_m = most_m > kUnitLeast, some_v = most_v > kUnitLeast;
+  const float inverse_m = some_m ? kByteMost / most_m : 0.f;
+  // The power of two above the largest: its bits with no mantissa, twice.
+  const float unit_v = 2.f * __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, most_v) & 0x7f800000u);
+  const float inverse_v = some_v ? 1.f / unit_v : 0.f;
+  for (uint32_t j = 0; j < n; j += 16) {
+    const Word random = random_block(j, key);
+    const Block up = __builtin_convertvector(random & 0xffffu, Block) * 0x1p-16f;
+    Block x = load(m + j) * inverse_m + (up + 128.f);
+    x = x < 255.f ? x : none + 255.f;  // so is what is no number
+    x = x > 1.f ? x : none + 1.f;
+    const Block y = load(v + j) * inverse_v;
+    const Word bits = (reinterpret_cast<Word>(y) + (random >> 16 << 4)) >> kByteShift, least = Word() + kByteLeast;
+    const Word code = (bits > least ? bits : least) - least;
+    const Signed16 first = __builtin_convertvector(__builtin_convertvector(x, Whole16) - 128, Signed16);
+    const Bytes16 second = __builtin_convertvector(code, Bytes16);
+    __builtin_memcpy(to_m + j, &first, sizeof first);
+    __builtin_memcpy(to_v + j, &second, sizeof second);
+  }
+  return {some_m ? most_m / kByteMost : 0.f, some_v ? unit_v : 0.f};
+}

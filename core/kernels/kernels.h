@@ -15,11 +15,12 @@ namespace hashgrad {
 enum class Optimizer : int { kSgd, kMomentum, kAdagrad, kAdam, kRowAdagrad };
 
 // How Adam's moments are kept: a float each, a bfloat16 each, or the first a bfloat16 and the second one number a row.
-enum class State : int { kFloat32, kBfloat16, kRow };
+enum class State : int { kFloat32, kBfloat16, kRow, kBytes };
 
 // The place of an optimiser's kernel in `update`.
 inline size_t rule_of(Optimizer optimizer, State state) {
-  return state == State::kFloat32 ? static_cast<size_t>(optimizer) : 4 + static_cast<size_t>(state);
+  const bool floats = state == State::kFloat32 || state == State::kBytes;  // which a row is widened to
+  return floats ? static_cast<size_t>(optimizer) : 4 + static_cast<size_t>(state);
 }
 
 // What one optimiser step needs beside the weights; rates with bias corrections already folded in.
@@ -66,6 +67,11 @@ struct Scale {
   float unit;          // of the input's codes
   const float* units;  // of each neuron's, where weights lie by neuron
   const float* bias;
+};
+
+// What the bytes of a row's moments stand for.
+struct Units {
+  float m = 0.f, v = 0.f;
 };
 
 // A matrix as a product reads it: entry (i, k) is data[row * (rows ? rows[i] : i) + step * k].
@@ -135,10 +141,13 @@ struct Kernels {
   // A row of bfloat16 as floats, and floats as bfloat16, rounded up or down at random; n a multiple of 16.
   void (*widen)(const uint16_t* from, uint32_t n, float* to);
   void (*narrow)(const float* from, uint32_t n, uint32_t key, uint16_t* to);
+  // The same of an optimiser's moments, m and v, in bytes and units of the row's own.
+  void (*widen_moments)(const int8_t* m, const uint8_t* v, Units units, uint32_t n, float* to_m, float* to_v);
+  Units (*narrow_moments)(const float* m, const float* v, uint32_t n, uint32_t key, int8_t* to_m, uint8_t* to_v);
 
   // The k-th largest of z[0..n), 1 <= k < n, and the positions of all that are not smaller, in order. `position` has
-  // room for n + 16.
-  Cut (*largest)(const float* z, uint32_t n, uint32_t k, uint32_t* position);
+  // room for n + 16, `value` for n / 4.
+  Cut (*largest)(const float* z, uint32_t n, uint32_t k, uint32_t* position, float* value);
 
   // Where the first of the smallest of x[0..n) is; n >= 1.
   uint32_t (*lowest)(const float* x, uint32_t n);
@@ -153,9 +162,10 @@ struct Kernels {
   // The same, of how many codes of `code_bits` bits (1, 2, 4 or 8) they differ.
   void (*differing)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
                     int code_bits, uint16_t* distance);
-  // score[r] = norm[rows[r]] * cosine[distance[r]] + tail[rows[r]]; norm null: all 1; tail null: all 0; rows likewise.
+  // score[r] = norm[rows[r]] * cosine[distance[r]] + tail[rows[r]]; norm null: all 1; tail null: all 0; rows null: 0 ..
+  // n-1. No distance is above `most`, the place of the last cosine.
   void (*similarity)(const uint16_t* distance, const float* norm, const float* tail, const uint32_t* rows,
-                     const float* cosine, uint32_t n, float* score);
+                     const float* cosine, uint32_t most, uint32_t n, float* score);
   // out = x * scale, held within -most .. most, to the nearest integer, plus `middle`: sixteen bytes, then sixteen more
   // `step` bytes on, and so forth; width a multiple of 16.
   void (*quantize)(const float* x, uint32_t width, float scale, float most, int32_t middle, uint8_t* out, size_t step);

@@ -208,8 +208,9 @@ PARAMETERS: dict[str, Parameter] = {
     "beta2": Parameter(0.999, _BELOW_ONE, "Adam: decay of the mean squared gradient."),
     "state": Parameter(
         "float32",
-        Choice(("float32", "bfloat16", "row")),
-        "Adam: how its moments are kept, as floats, in half the bytes, or the second one a row.",
+        Choice(("float32", "bfloat16", "row", "8-bit")),
+        "Adam: how its moments are kept, as floats, in half the bytes, in half and the second one "
+        "a row, or in a quarter.",
     ),
     "epsilon": Parameter(1e-8, _POSITIVE, "Added to the denominator of adaptive steps."),
     # Schedules, in epochs

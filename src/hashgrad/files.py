@@ -45,12 +45,13 @@ _KEYS = [
 _CHECKSUMS = "checksums"  # the key that files of earlier versions lack
 _DTYPES = {
     "F32": "float32",
+    "I8": "int8",
     "U8": "uint8",
     "U16": "uint16",
     "U64": "uint64",
 }  # those of the core's tensors
 # Last words of the names of tensors of which roots are taken.
-_AT_LEAST_ZERO = ("norm", "norm2", "scale", "moment2", "row_square")
+_AT_LEAST_ZERO = ("norm", "norm2", "scale", "moment2", "row_square", "row_units")
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,8 @@ def needed(
     """
     ways = specification.first_arrangement(layers) if arrangement is None else arrangement
     kept = specification.moments(optimizer).values()
-    each = sum(_FLOAT if kind == "F32" else _FLOAT // 2 for kind in kept)  # bytes a weight
-    by_row = specification.has_row_square(optimizer)
+    each = sum({"F32": 4, "U16": 2, "I8": 1, "U8": 1}[kind] for kind in kept)  # bytes a weight
+    by_row = specification.has_row_square(optimizer) + 2 * specification.has_row_units(optimizer)
     under_way = max(batch_size, _SIDE_BY_SIDE * threads)
     total = Memory(0, 0, 0, 0, 0)
     for layer, way in zip(layers, ways, strict=True):

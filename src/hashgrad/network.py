@@ -102,6 +102,8 @@ class Network(Predicts):
             raise ValueError(f"known needs loss='softmax', got known={known!r}, loss={loss!r}")
         self.prior: bool = check("prior", prior)
         self.batch_size: int = check("batch_size", batch_size)
+        if specification.has_row_units(self.optimizer) and self.batch_size == 1:
+            raise ValueError("batch_size must be above 1 with the state '8-bit', got 1")
         if specification.is_pooled(self.layers[-1]):
             specification.check_pooled(
                 self.layers, self.loss, self.optimizer, self.l2, self.batch_size

@@ -93,18 +93,21 @@ class Adam(Optimizer):
     `w -= rate * m' / (sqrt(v') + epsilon)`, where `'` corrects the bias towards zero.
 
     A step reads and writes 24 bytes a weight with `state="float32"`, 16 with `"bfloat16"`, 12 with
-    `"row"`, of which large layers save some of the time. bfloat16 has eight bits of precision; what
-    is stored is rounded up or down at random, by bits that follow from seed, step and place, so
-    that the small changes of `v` hold on average. With `"row"`, `m` is in bfloat16 and `v` one
-    number for each row as weights lie, a neuron's or, with `layout="input"`, an input's: it takes
-    the mean of `g**2` over the row's weights that have a gradient.
+    `"row"` or `"8-bit"`. bfloat16 has eight bits of precision; what is stored is rounded up or down
+    at random, by bits that follow from seed, step and place, so that the small changes of `v` hold
+    on average. With `"row"`, `m` is in bfloat16 and `v` one number for each row as weights lie, a
+    neuron's or, with `layout="input"`, an input's: it takes the mean of `g**2` over the row's
+    weights that have a gradient. With `"8-bit"` each row has units of its own: `m` is in 127ths of
+    its largest, `v` has five bits of exponent and three of mantissa, both rounded at random. Every
+    step makes a row's bytes anew, whatever its input, so that rows should be short, and
+    `batch_size` must be above 1. Large layers take less time in bfloat16 and by row, more in bytes.
 
     Args:
         rate: learning rate, above 0.
         beta1: decay of the mean gradient, in [0, 1).
         beta2: decay of the mean squared gradient, in [0, 1).
         epsilon: added to the root, above 0.
-        state: `"float32"`, `"bfloat16"` or `"row"`: how `m` and `v` are kept.
+        state: `"float32"`, `"bfloat16"`, `"row"` or `"8-bit"`: how `m` and `v` are kept.
 
     Raises:
         ValueError: a value out of range, or an unknown word.
@@ -113,7 +116,8 @@ class Adam(Optimizer):
     (0.9, 'row')
 
     Source: Kingma and Ba (2015), algorithm 1; stochastic rounding after Gupta et al. (2015),
-    arXiv 1502.02551.
+    arXiv 1502.02551; states
+    of eight bits after Dettmers et al. (2022), arXiv 2110.02861, whose numbers are others.
     """
 
     word: ClassVar[str] = "adam"

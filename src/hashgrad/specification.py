@@ -236,13 +236,19 @@ def moments(optimizer: Optimizer) -> dict[str, str]:
     ({'moment1': 'F32', 'moment2': 'F32'}, {'moment1': 'U16'})
     """
     n = {"momentum": 1, "adagrad": 2, "adam": 2}.get(optimizer.word, 0) - has_row_mean(optimizer)
-    kind = "F32" if getattr(optimizer, "state", "float32") == "float32" else "U16"
-    return {f"moment{k}": kind for k in range(1, n + 1)}
+    kinds = {"float32": ("F32", "F32"), "8-bit": ("I8", "U8")}
+    state = kinds.get(getattr(optimizer, "state", "float32"), ("U16", "U16"))
+    return {f"moment{k + 1}": state[k] for k in range(n)}
 
 
 def has_row_mean(optimizer: Optimizer) -> bool:
     """Whether Adam's second moment is one number a row."""
     return isinstance(optimizer, Adam) and optimizer.state == "row"
+
+
+def has_row_units(optimizer: Optimizer) -> bool:
+    """Whether Adam's moments are in bytes, of which each row has units of its own."""
+    return isinstance(optimizer, Adam) and optimizer.state == "8-bit"
 
 
 def has_row_square(optimizer: Optimizer) -> bool:
@@ -274,9 +280,11 @@ def tensor_shapes(
         shapes |= {here + "weight": (n, n_inputs), here + "bias": (n,)}
         for moment in moments(optimizer):
             shapes[f"{here}optimizer.{moment}"] = (n, n_inputs + 1)
+        n_rows = n_inputs + 1 if arrangement[number]["layout"] == "input" else n
         if has_row_square(optimizer):
-            by_input = arrangement[number]["layout"] == "input"
-            shapes[here + "optimizer.row_square"] = (n_inputs + 1 if by_input else n,)
+            shapes[here + "optimizer.row_square"] = (n_rows,)
+        if has_row_units(optimizer):
+            shapes[here + "optimizer.row_units"] = (n_rows, 2)
         code = arrangement[number]["code"]
         if isinstance(layer.selector, LSH) and built and code != "none":
             hashes = hash_shapes(layer.selector, n, n_inputs, code)
