@@ -31,6 +31,7 @@ from contest import add_arguments, begin_alike, hold, peak_mebibytes, pooled
 from peers import Peer, Rows, Settings, seconds_a_step, train_epochs
 
 from hashgrad import Adam, Dense, Linear, Network, metrics
+from hashgrad.halves import widened
 
 KS = (1, 3, 5)
 PEERS = {  # first guesses; --tune says better
@@ -86,12 +87,12 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> dict[str, Any]:
     before, n_labels = peak_mebibytes(), data.y.shape[1]
     chosen = pooled(
         n_labels, correction="log-q", query_every=asked.query_every, precision="bfloat16",
-        candidates=800,
+        candidates=asked.candidates,
     )  # fmt: skip
     net = Network(
         data.x.shape[1],
-        [Dense(asked.hidden, layout="input"), Dense(n_labels, active=chosen)],
-        optimizer=Adam(how["rate"]), schedule=Linear(), prior=True,
+        [Dense(asked.hidden, layout="input"), Dense(n_labels, active=chosen, dtype=asked.dtype)],
+        optimizer=Adam(how["rate"], state=asked.state), schedule=Linear(), prior=True,
         batch_size=int(how["batch_size"]), threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
     begin_alike(net, asked.seed)
@@ -122,7 +123,8 @@ def serving(net: Network, rows: Any) -> dict[str, float]:
     exact, hashed = (net.predict_topk(few, max(KS), exact=way)[0] for way in (True, False))
     found = np.mean([len(set(a) & set(b)) / max(KS) for a, b in zip(exact, hashed, strict=True)])
     tensors, net.threads = net._core.tensors(), 1
-    weights, biases = (np.ascontiguousarray(tensors[f"layers.1.{n}"]) for n in ("weight", "bias"))
+    weights = np.ascontiguousarray(widened(tensors["layers.1.weight"]))
+    biases = np.ascontiguousarray(tensors["layers.1.bias"])
     hidden = np.ones(weights.shape[1], np.float32)
 
     def product() -> Any:
@@ -171,6 +173,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=products.ROWS, help="to train on")
     parser.add_argument("--test-rows", type=int, default=products.TEST_ROWS)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--candidates", type=float, default=800, help="of hashgrad, as of LSH")
+    parser.add_argument("--dtype", default="float32", help="of hashgrad's outputs, as of Dense")
+    parser.add_argument("--state", default="float32", help="of hashgrad's optimizer, as of Adam")
     add_arguments(parser, PEERS, rates=RATES, batches=BATCHES, negatives=NEGATIVES)
     hold(parser.parse_args(), PEERS, run_ours, run_peer, line)
 

@@ -161,6 +161,8 @@ void Layer::ask_for_row(size_t row) const {
   for (size_t j = 0; j < half_stride_; j += 2 * kBlock) __builtin_prefetch(&half_[row * half_stride_ + j], 1);
   moment1_.ask_for(row * stride_, stride_);
   moment2_.ask_for(row * stride_, stride_);
+  if (!row_units_.empty()) __builtin_prefetch(&row_units_[row], 1);
+  if (!row_square_.empty()) __builtin_prefetch(&row_square_[row], 1);
 }
 
 // The examples' deltas as rows of the whole layer, zero where a neuron is not active.

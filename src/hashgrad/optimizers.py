@@ -100,7 +100,8 @@ class Adam(Optimizer):
     weights that have a gradient. With `"8-bit"` each row has units of its own: `m` is in 127ths of
     its largest, `v` has five bits of exponent and three of mantissa, both rounded at random. Every
     step makes a row's bytes anew, whatever its input, so that rows should be short, and
-    `batch_size` must be above 1. Large layers take less time in bfloat16 and by row, more in bytes.
+    `batch_size` must be above 1. Large layers take less time in bfloat16 and by row, and as much in
+    bytes.
 
     Args:
         rate: learning rate, above 0.
