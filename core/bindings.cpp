@@ -96,6 +96,8 @@ TrainResult train(Network& net, const PyBatch& batch, const PyTargets& targets, 
   job.batch_size = batch_size;
   job.example_weights = example_weights ? example_weights->data() : nullptr;
   job.output_weights = output_weights ? output_weights->data() : nullptr;
+  const bool rounded = net.layers().back().spec().halved() || net.optimizer().state == State::kBytes;
+  rule(batch_size >= 1 || !rounded, "batch_size must be above 1 with the dtype 'bfloat16' or the state '8-bit', got 1");
   rule(known > 0.f && known <= 1.f, "known must be in (0, 1], got " + std::to_string(known));
   rule(known == 1.f || net.loss() == Loss::kSoftmax, "known must be 1 unless the loss is 'softmax'");
   job.known = known;

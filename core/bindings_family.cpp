@@ -1,4 +1,4 @@
-// A hash family on its own, and hash tables, for tests and for study.
+// A hash family on its own, hash tables, and scans of a network's hashes, for tests and for study.
 #include "bindings.h"
 
 namespace hashgrad {
@@ -102,6 +102,31 @@ struct PyTables {
   }
 };
 
+// The `wanted` neurons of the first layer whose hashes are nearest to a row's: by a query `alone`, or from all scores.
+Out<uint32_t> nearest(Network& net, const PyBatch& x, uint32_t wanted, bool alone) {
+  check_ready(net, x);
+  const LshIndex* index = net.layers()[0].index();
+  rule(index && x.n_rows == 1, "the first layer must be hashed, and x must be one row");
+  rule(wanted >= 1 && wanted <= net.layers()[0].spec().n_outputs, "wanted must be a number of neurons");
+  RowBuffer buffer(net.n_inputs() + 1);
+  LookupScratch scratch;
+  Query q;
+  std::vector<uint32_t> ids;
+  index->family().hash_query(buffer.assign(x, 0), false, q);
+  if (alone) {
+    index->find(q, wanted, scratch, ids);
+  } else {
+    const uint32_t n = net.layers()[0].spec().n_outputs;
+    std::vector<float> score(round_up(n, kBlock));
+    const Query* one = &q;
+    float* scores = score.data();
+    index->scan(0, n, {&one, 1}, &scores, scratch);
+    index->nearest(q, scores, wanted, scratch, ids);
+  }
+  const size_t n = ids.size();
+  return own(std::move(ids), {n});
+}
+
 }  // namespace
 
 void bind_family(nb::module_& m) {
@@ -111,6 +136,7 @@ void bind_family(nb::module_& m) {
       .def("set_size", &PyFamily::set_size, "sample"_a)
       .def("query_bits", &PyFamily::query_bits, "x"_a)
       .def("neuron_bits", &PyFamily::neuron_bits, "weight"_a, "bias"_a, "scale"_a);
+  m.def("nearest", &nearest, "network"_a, "x"_a, "wanted"_a, "alone"_a);
   nb::class_<PyTables>(m, "Tables")
       .def(nb::init<uint32_t, const LshSpec&, uint64_t>(), "n_neurons"_a, "spec"_a, "seed"_a)
       .def("rebuild", &PyTables::rebuild, "signatures"_a, "norm"_a, "threads"_a = 1)

@@ -42,6 +42,7 @@ void check_walk(const Network& net, const PyBatch& batch, const PyTargets& targe
 
 // One training example's walk, for tests: what was selected, and the deltas that follow from it.
 nb::list trace(Network& net, const PyBatch& batch, const PyTargets& targets, uint32_t row, uint64_t step) {
+  rule(!net.layers().back().spec().halved(), "trace takes no weights in bfloat16");
   check_walk(net, batch, targets);
   rule(row < batch.n_rows, "row must be a row of X");
   Walk walk(net);
@@ -124,6 +125,19 @@ void bind_choosing(nb::module_& m) {
         return nb::make_tuple(first(std::move(kept), n), first(std::move(value), n));
       },
       "id"_a, "z"_a);
+  m.def(
+      "kernel_similarity",
+      [](In<uint16_t, 1> distance, std::optional<In<float, 1>> norm, std::optional<In<float, 1>> tail,
+         std::optional<In<uint32_t, 1>> rows, In<float, 1> cosine) {
+        const size_t n = distance.shape(0);
+        rule(cosine.shape(0) >= 1, "cosine must have a number");
+        std::vector<float> score(n);
+        active().similarity(distance.data(), norm ? norm->data() : nullptr, tail ? tail->data() : nullptr,
+                            rows ? rows->data() : nullptr, cosine.data(),
+                            static_cast<uint32_t>(cosine.shape(0)) - 1, static_cast<uint32_t>(n), score.data());
+        return own(std::move(score), {n});
+      },
+      "distance"_a, "norm"_a.none(), "tail"_a.none(), "rows"_a.none(), "cosine"_a);
   // Whether the k-th largest is known, its value, how many are above it, how many equal, and where all of these are.
   m.def(
       "kernel_largest",

@@ -31,7 +31,7 @@ void choose_by_sorting(const float* z, uint32_t n, uint32_t k, std::vector<uint6
 }  // namespace
 
 void choose_largest(const float* z, uint32_t n, uint32_t k, uint64_t salt, ChooseScratch& scratch,
-                    std::vector<uint32_t>& out) {
+                    std::vector<uint32_t>& out, const uint32_t* ids) {
   if (k >= n) {
     out.resize(n);
     std::iota(out.begin(), out.end(), 0u);
@@ -39,7 +39,7 @@ void choose_largest(const float* z, uint32_t n, uint32_t k, uint64_t salt, Choos
   }
   if (k == 0) return out.clear();
   scratch.position.resize(std::max<size_t>(scratch.position.size(), size_t{n} + 16));
-  scratch.value.resize(std::max<size_t>(scratch.value.size(), n / 4));
+  if (n >= 1 << 16) scratch.value.resize(std::max<size_t>(scratch.value.size(), n / 4));
   const Cut cut = active().largest(z, n, k, scratch.position.data(), scratch.value.data());
   if (!cut.known || cut.above + cut.equal < k) return choose_by_sorting(z, n, k, scratch.key, out);
   out.assign(scratch.position.begin(), scratch.position.begin() + cut.above + cut.equal);
@@ -50,8 +50,9 @@ void choose_largest(const float* z, uint32_t n, uint32_t k, uint64_t salt, Choos
   for (const uint32_t i : out)
     if (z[i] == cut.value) tie.push_back(i);
   if (salt) {
-    std::nth_element(tie.begin(), tie.begin() + room, tie.end(),
-                     [&](uint32_t a, uint32_t b) { return mix(salt ^ a) < mix(salt ^ b); });
+    std::nth_element(tie.begin(), tie.begin() + room, tie.end(), [&](uint32_t a, uint32_t b) {
+      return mix(salt ^ (ids ? ids[a] : a)) < mix(salt ^ (ids ? ids[b] : b));
+    });
     std::sort(tie.begin() + room, tie.end());
   }
   auto gone = tie.begin() + room;

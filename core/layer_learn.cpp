@@ -71,7 +71,8 @@ void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate
 void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Worker& w) {
   const bool decays = optimizer_.l2 > 0.f, halved = !half_.empty(), bytes = rate.state == State::kBytes;
   const size_t at = stride_ * i;
-  const uint64_t key = mix(mix(rate.bits ^ number_) ^ i);
+  const bool rounds = halved || rate.state != State::kFloat32;
+  const uint64_t key = rounds ? mix(mix(rate.bits ^ number_) ^ i) : 0;
   step.key = static_cast<uint32_t>(key);
   const auto n = static_cast<uint32_t>(stride_), n_halves = static_cast<uint32_t>(half_stride_);
   if (halved) w.weights.resize(std::max({w.weights.size(), stride_, half_stride_}));
@@ -101,7 +102,8 @@ void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rat
     bias_[i] = std::exchange(row[n_columns_ - 1], 0.f);
     active().narrow(row, n_halves, static_cast<uint32_t>(key >> 32), &half_[i * half_stride_]);
   }
-  w.counts[number_].update += x.cost() * (update_cost(rate.kind, rate.state, decays) + halved);
+  w.counts[number_].update +=
+      x.cost() * (update_cost(rate.kind, rate.state, decays) + halved) + (bytes ? kBytesCost * stride_ : 0);
 }
 
 // Neuron-major: a row at a time.

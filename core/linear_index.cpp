@@ -113,6 +113,7 @@ void LinearIndex::candidates(const Batch& x, size_t e, bool training, uint32_t w
   const bool all = index_.scans() || (index_.family().spec().pooled && !training);
   desk.counts.query += index_.family().query_cost(row, false) + index_.lookup_cost(all);
   if (!all) return index_.look_up(desk.query, wanted, desk.lookup, desk.id);
+  if (index_.scans_alone()) return index_.find(desk.query, wanted, desk.lookup, desk.id);
   desk.score.resize(round_up(n_outputs_, kBlock));
   const Query* query = &desk.query;
   float* score = desk.score.data();

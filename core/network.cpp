@@ -235,8 +235,9 @@ double Network::dense_multiplications(uint32_t batch_size) const {
   double total = 0;
   for (size_t l = 0; l < layers().size(); l++) {
     const double matrix = double{1} * layers()[l].spec().n_outputs * layers()[l].n_columns();
-    const double each = cost + layers()[l].spec().halved();
-    const double update = batch_size > 1 && !plain ? matrix * (1.0 + each * share) : matrix * each;
+    const bool halved = layers()[l].spec().halved(), bytes = optimizer_.state == State::kBytes;
+    const double stored = matrix * share * (halved + (bytes ? double{kBytesCost} : 0.0));  // once a batch
+    const double update = (batch_size > 1 && !plain ? matrix * (1.0 + cost * share) : matrix * cost) + stored;
     total += matrix + (l > 0 ? matrix : 0.0) + update;
   }
   return total;

@@ -271,26 +271,33 @@ def from_bfloat16(bits: np.ndarray) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
+def unit_of(most: np.ndarray) -> np.ndarray:
+    """The power of two above a row's largest moment."""
+    some = most > 1e-30
+    return np.where(some, 2.0 ** (np.floor(np.log2(np.where(some, most, 1))) + 1), 0)
+
+
 def signed_bytes(x: np.ndarray, random: np.ndarray, axis: int = -1) -> tuple[Any, ...]:
     """Adam's m in bytes, rounded by the lower half of these bits; what they stand for; the unit."""
-    one = x.dtype.type  # float32 as the core has it
-    most = np.abs(x).max(axis=axis, keepdims=True)
-    inverse = np.where(most > 1e-30, one(127) / np.maximum(most, one(1e-30)), one(0))
-    up = (random & 0xFFFF).astype(x.dtype) * one(2**-16) + one(128)
-    code = np.trunc(np.clip(x * inverse + up, 1, 255))
-    unit = np.where(most > 1e-30, most / one(127), one(0))
-    return (code - one(128)).astype(np.int8), (code - one(128)) * unit, unit
+    unit = unit_of(np.abs(x).max(axis=axis, keepdims=True))
+    size = np.abs(np.float32(x / np.where(unit > 0, unit, np.inf)))
+    low = (random & 0xFFFF).astype(np.uint32)
+    normal = ((size.view(np.uint32) + (low << 4)) >> 20).astype(int) - 112 * 8
+    steps = np.floor(size * np.float32(2**17) + low.astype(np.float32) * np.float32(2**-16))
+    code = np.where(size < 2**-14, steps.astype(int), normal)
+    large = ((np.maximum(code, 8) + 112 * 8) << 20).astype(np.uint32).view(np.float32)
+    number = np.sign(x) * np.where(code < 8, code * 2.0**-17, large)
+    return (np.sign(x) * code).astype(np.int8), number * unit, unit
 
 
 def byte_floats(x: np.ndarray, random: np.ndarray, axis: int = -1) -> tuple[Any, ...]:
     """Adam's v in bytes, rounded by the upper half; what they stand for; the unit."""
-    most = x.max(axis=axis, keepdims=True)
-    some = most > 1e-30
-    unit = np.where(some, 2.0 ** (np.floor(np.log2(np.where(some, most, 1))) + 1), 0)
-    bits = np.float32(x / np.where(some, unit, np.inf)).view(np.uint32)
-    code = np.maximum((bits + (random >> 16 << 4)) >> 20, 96 * 8) - 96 * 8
+    unit = unit_of(x.max(axis=axis, keepdims=True))
+    bits = np.float32(x / np.where(unit > 0, unit, np.inf)).view(np.uint32)
+    code = np.maximum((bits + (random >> 16 << 4)) >> 20, 96 * 8 + 1) - 96 * 8
+    code = np.where(bits > 0, code, 0)
     number = ((code + 96 * 8) << 20).astype(np.uint32).view(np.float32)
-    return code.astype(np.uint8), number * unit, unit
+    return code.astype(np.uint8), np.where(code > 0, number, 0) * unit, unit
 
 
 def same_steps(got: np.ndarray, expected: np.ndarray, state: str = "float32") -> None:

@@ -262,3 +262,50 @@ def test_exact_prediction_does_not_hash() -> None:
     expected = h @ W[2][0].T + W[2][1]
     np.testing.assert_allclose(net.scores(twin.dense(x), True), expected, rtol=1e-3, atol=1e-4)
     assert np.abs(net.scores(twin.dense(x), False) - expected).max() > 0.01
+
+
+# ---- very many neurons ---------------------------------------------------------------------------
+
+VERY_MANY = 70_001
+KINDS = {
+    "pooled": {"pooled": True, "projection": "subspace", "rank": 17},
+    "alone": {},
+    "simple": {"transform": "simple"},
+    "long": {"tables": 40},  # above 128 bits
+    "short": {"bits": 2, "tables": 4, "probes": 1},  # nearly all tie
+    "dwta": {"family": "dwta", "code_bits": 2, "probes": 1},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_query_alone_finds_what_all_scores_tell(level: str, kind: str) -> None:
+    assert _core.simd_level() == level
+    spec = twin.lsh(lookup="scan", code="bits", **KINDS[kind])
+    layer = twin.layer(VERY_MANY, "linear", "lsh", 1e-3, lsh=spec)
+    net = _core.Network(16, [layer], "softmax", twin.optimizer(), 4)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(20, 16)).astype(np.float32)
+    weights = net.tensors()["layers.0.weight"]
+    weights[...] = random.normal(size=weights.shape) * random.exponential(size=(VERY_MANY, 1))
+    weights[:3000] = weights[5]  # twins, more than are wanted
+    weights[40_000:40_300, :] = 3 * x[0]  # the best of one row lie together
+    net.build(twin.dense(x), np.arange(20, dtype=np.uint32))
+    for row in range(6):
+        one = twin.dense(x[row : row + 1])
+        for wanted in (1, 70, 1000, 6000, VERY_MANY):
+            found = [_core.nearest(net, one, wanted, alone) for alone in (True, False)]
+            assert len(found[0]) == wanted
+            np.testing.assert_array_equal(*found)
+
+
+def test_a_query_alone_finds_a_neuron_that_is_not_finite() -> None:
+    spec = twin.lsh(lookup="scan", code="bits", pooled=True, projection="subspace", rank=17)
+    layer = twin.layer(VERY_MANY, "linear", "lsh", 1e-3, lsh=spec)
+    net = _core.Network(16, [layer], "softmax", twin.optimizer(), 4)
+    x = np.random.default_rng(0).normal(size=(20, 16)).astype(np.float32)
+    net.build(twin.dense(x), np.arange(20, dtype=np.uint32))
+    net.tensors()["layers.0.lsh.tail"][[7, 60_000]] = np.nan
+    one = twin.dense(x[:1])
+    found = [_core.nearest(net, one, 30, alone) for alone in (True, False)]
+    assert {7, 60_000} <= set(found[0].tolist())
+    np.testing.assert_array_equal(*found)

@@ -189,6 +189,31 @@ def test_a_nan_is_noticed_wherever_it_stands(level: str) -> None:
         assert not _core.kernel_largest(spoilt, 50)[0]
 
 
+@pytest.mark.parametrize("most", [1, 31, 64, 127, 128, 129, 320])
+@pytest.mark.parametrize("n", [1, 15, 16, 64, 100, 2048])
+def test_similarities_are_lengths_times_cosines_and_tails(level: str, n: int, most: int) -> None:
+    assert _core.simd_level() == level
+    random = np.random.default_rng([n, most])
+    cosine = random.normal(size=most + 1).astype(np.float32)
+    distance = random.integers(0, most + 1, size=n).astype(np.uint16)
+    distance[-1] = most
+    norm, tail = random.normal(size=(2, n)).astype(np.float32)
+    everyone, some = None, random.permutation(n).astype(np.uint32)
+    for rows in (everyone, some):
+        place = np.arange(n) if rows is None else rows
+        for a in (None, norm):
+            for b in (None, tail):
+                expected = cosine[distance].astype(float) * (1 if a is None else a[place])
+                expected = expected + (0 if b is None else b[place])
+                got = _core.kernel_similarity(distance, a, b, rows, cosine)
+                np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+                if rows is None:  # whoever has a part of them finds the same bits
+                    cut = n // 3
+                    parts = [None if p is None else p[cut:] for p in (a, b)]
+                    rest = _core.kernel_similarity(distance[cut:], *parts, None, cosine)
+                    np.testing.assert_array_equal(rest, got[cut:])
+
+
 # ---- codes of hashes -----------------------------------------------------------------------------
 
 

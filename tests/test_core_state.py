@@ -188,37 +188,40 @@ def test_bytes_are_the_twins(level: str) -> None:
     assert _core.simd_level() == level
     for seed, scale in enumerate([1.0, 1e-20, 1e20, 3e-3]):
         (m, v), key = moments(seed, scale), twin.mix(seed) % 2**32
+        m[::3] *= np.float32(1e-5)  # where numbers are evenly spaced
+        m[5], v[6] = 0, 0
         random = twin.random_bits(np.arange(N), key)
         first, second = twin.signed_bytes(m, random), twin.byte_floats(v, random)
         got = _core.kernel_narrow_moments(m, v, key)
         for ours, theirs in zip(got, (first[0], second[0], first[2], second[2]), strict=True):
             np.testing.assert_array_equal(ours, np.squeeze(theirs))
-        for ours, theirs in zip(
-            _core.kernel_widen_moments(*got), (first[1], second[1]), strict=True
-        ):
-            np.testing.assert_array_equal(ours, theirs)
         back = _core.kernel_widen_moments(*got)
-        assert np.abs(back[0] - m).max() < 1.001 * np.abs(m).max() / 127
+        for ours, theirs in zip(back, (first[1], second[1]), strict=True):
+            np.testing.assert_array_equal(ours, np.float32(theirs))
+        assert (np.abs(back[0] - m) <= np.abs(m) / 8 + got[2] * 2.0**-17).all()
         assert (np.abs(back[1] - v) <= v / 8 + got[3] * 2.0**-31).all()
 
 
 def test_bytes_that_no_step_has_moved_come_back(level: str) -> None:
     first = there_and_back(*moments(0), 1)
-    code = _core.kernel_narrow_moments(*first, 1)
     for key in range(40):
-        again = _core.kernel_narrow_moments(*there_and_back(*first, key * KEY % 2**32), key)
-        np.testing.assert_array_equal(again[0], code[0])
-        np.testing.assert_array_equal(again[1], code[1])
-        assert again[2:] == pytest.approx(code[2:], rel=1e-5)
+        again = there_and_back(*first, key * KEY % 2**32)
+        np.testing.assert_array_equal(again, first)
+    larger = [np.append(x[1:], np.float32(2e3) * x.max()) for x in np.abs(first)]  # another unit
+    for ours, theirs in zip(there_and_back(*larger, 3), larger, strict=True):
+        large = theirs > 2.0**-13 * theirs.max()
+        np.testing.assert_array_equal(ours[large][:-1], theirs[large][:-1])
 
 
 def test_bytes_are_right_on_average(level: str) -> None:
     m, v = moments(3)
+    m[::3] *= np.float32(1e-5)
     total = np.zeros((2, N))
     for t in range(2000):
         total += there_and_back(m, v, twin.mix(t) % 2**32)
     # of each number, the mean of 2000 roundings, whose deviation is half a gap at most
-    assert (np.abs(total[0] / 2000 - m) < 5 * np.abs(m).max() / 127 / 2 / 2000**0.5).all()
+    step = np.maximum(np.abs(m) / 8, 2.0**-17 * 2 * np.abs(m).max())
+    assert (np.abs(total[0] / 2000 - m) < 5 * step / 2 / 2000**0.5).all()
     assert (np.abs(total[1] / 2000 - v) < 5 * v / 8 / 2 / 2000**0.5).all()
 
 
@@ -226,19 +229,32 @@ def test_a_second_moment_is_never_rounded_to_nothing(level: str) -> None:
     v = np.full(N, 1e-25, np.float32)
     v[7], v[8] = 1.0, 0.0
     _, back = there_and_back(np.zeros(N, np.float32), v, KEY)
-    assert back.min() == 2.0**-30
-    assert back[7] == 1
+    assert np.delete(back, 8).min() == pytest.approx(2.0**-30, rel=0.2)  # the unit is 2
+    assert (back[7], back[8]) == (1, 0)
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-31, np.inf, np.nan])
+@pytest.mark.parametrize("value", [0.0, 1e-31, np.inf])
 def test_rows_without_a_unit(level: str, value: float) -> None:
     x = np.zeros(N, np.float32)
     x[5] = value
     for back in there_and_back(x, x, KEY):
-        if value < 1:
-            assert not back.any()
-        elif np.isinf(value):
-            assert not np.isfinite(back[5])
+        assert not back.any() if value < 1 else not np.isfinite(back[5])
+
+
+def test_small_gradients_beside_large_ones_take_steps_of_the_rates_size() -> None:
+    # Adam's step is the rate for whoever has the same gradient each time, however small it is.
+    opt = twin.optimizer("adam/8-bit", beta1=0.9, beta2=0.999, epsilon=1e-8)
+    net = _core.Network(6, [twin.layer(16, layout="neuron")], "squared", opt, 0)
+    x = np.float32([[1, 0.1, 1e-2, 1e-3, 1e-4, 0]])
+    y = _core.Targets.values(np.full((1, 16), 1e6, np.float32))
+    before = twin.augmented(net)[0]
+    for _ in range(100):
+        twin.train(net, twin.dense(x), y, [0], rate=0.01, batch_size=1)
+    moved = (twin.augmented(net)[0] - before) / (100 * 0.01)
+    assert not moved[:, 5].any()
+    means = np.delete(moved, 5, axis=1).mean(axis=0)
+    np.testing.assert_allclose(means, 1, atol=0.1)
+    assert np.delete(moved, 5, axis=1).std(axis=0).max() < 0.1
 
 
 def test_the_second_moment_falls_on_average_in_bytes_too() -> None:
@@ -260,6 +276,8 @@ def test_the_second_moment_falls_on_average_in_bytes_too() -> None:
 def test_training_equals_the_twins(state: str, layout: str, batch_size: int, l2: float) -> None:
     x, y = examples()
     opt = optimizer(state, l2)
+    if state == "8-bit":  # not without locks
+        batch_size = max(1, batch_size)
     for batch, selector, n in ((twin.dense(x), "winner_take_all", 20), (twin.csr(x), "all", 70)):
         net = network(selector, opt, layout=layout, n=n)
         steps, size = Steps(net, opt, batch, x, y), max(1, batch_size)
@@ -274,10 +292,17 @@ def test_training_equals_the_twins(state: str, layout: str, batch_size: int, l2:
                 got = tensors[here + "row_square"]
                 np.testing.assert_allclose(got, rule.row.ravel(), rtol=2e-3)
             if state == "8-bit":
-                code, units = (tensors[here + name] for name in ("moment1", "row_units"))
-                unit = units[:, 0] if layout == "input" else units[:, :1]
-                off = np.abs(code * unit - rule.m) > 0.01 * unit
-                assert off.mean() < 0.05
+                units = tensors[here + "row_units"].T
+                units = units[:, None, :] if layout == "input" else units[:, :, None]
+                codes = tensors[here + "moment1"].astype(int), tensors[here + "moment2"].astype(int)
+                size = np.abs(codes[0])
+                m = np.where(size < 8, size * 2.0**-17, np.ldexp(8.0 + size % 8, size // 8 - 18))
+                v = np.where(codes[1] > 0, np.ldexp(8.0 + codes[1] % 8, codes[1] // 8 - 34), 0)
+                for got, unit, value in (
+                    (np.sign(codes[0]) * m, units[0], rule.m),
+                    (v, units[1], rule.v),
+                ):
+                    assert (np.abs(got * unit - value) > 1e-3 * np.abs(value)).mean() < 0.05
                 continue
             for name, value in kept.items():
                 same = tensors[here + name] == stored(value.astype(np.float32))

@@ -95,7 +95,7 @@ def test_a_multi_label_network_with_a_hashed_output_layer_goes_on_exactly(tags, 
     check_resumption(make, tags, tmp_path)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", Adam(state="row")])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", Adam(state="row"), Adam(state="8-bit")])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_weights_in_bfloat16_go_on_exactly(tags, tmp_path, precision, optimizer):
     X, y = tags[0], (np.random.default_rng(5).random((400, 60)) < 0.05).astype(np.int8)

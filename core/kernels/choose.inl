@@ -178,7 +178,7 @@ inline Cut largest_by_counting(const float* z, uint32_t n, uint32_t k, uint32_t*
     learn(guess, count_above(z, n, guess));
   }
 
-  bool odd = false;  // none is
+  bool odd = false;  // none is, or the first count would have said so
   const uint32_t found = collect<false>(z, n, low, position, odd);
   Cut cut{high, above_high, found - above_high, true};
   if (found - above_high <= kFew) {
@@ -237,6 +237,12 @@ Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position, float* v
   if (n >= kMany)
     if (const Cut cut = largest_by_sample(z, n, k, position, value); cut.known) return cut;
   return largest_by_counting(z, n, k, position);
+}
+
+uint32_t above(const float* z, uint32_t n, float from, uint32_t* position, float* value, bool& odd) {
+  const uint32_t found = collect<false>(z, n, from, position, odd);
+  for (uint32_t j = 0; j < found; j++) value[j] = z[position[j]];
+  return found;
 }
 
 uint32_t lowest(const float* x, uint32_t n) {

@@ -112,10 +112,8 @@ void choose_simd_level() {
 uint64_t update_cost(Optimizer optimizer, State state, bool l2) {
   // Multiplications, divisions and square roots per weight in update.inl's rules; a * x is the first, and random bits
   // take one. Where the second moment is a row's, its mean square takes two more, and l2 * w is computed there, too.
-  // Of bytes two are taken times their units, and made by the inverses of these and by random bits, which are scaled.
   constexpr std::array<uint64_t, 7> cost = {1, 3, 6, 9, 1, 10, 7};
-  const uint64_t bytes = state == State::kBytes ? 6 : 0;
-  return cost[rule_of(optimizer, state)] + bytes + (l2 ? (state == State::kRow ? 2 : 1) : 0);
+  return cost[rule_of(optimizer, state)] + (l2 ? (state == State::kRow ? 2 : 1) : 0);
 }
 
 }  // namespace hashgrad

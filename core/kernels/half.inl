@@ -60,29 +60,47 @@ void narrow(const float* from, uint32_t n, uint32_t key, uint16_t* to) {
     store_block(none == none, to + j, load(from + j), none, random_block(j, key) & 0xffffu);
 }
 
-// Moments in bytes, of which a row has units of its own. m: -127 .. 127 times a unit, of which the row's largest takes
-// an end. v: five bits of exponent and three of mantissa, from the unit down to its 2^-31th part, which is the least:
-// nothing but a row without a unit is zero, for m is divided by v's root. What lies between two is rounded at random.
-// A row that keeps its largest keeps its units, and those that no step has moved.
+// Moments in bytes: small floats, in a unit of their row, the power of two above its largest. m: a sign, four bits of
+// exponent and three of mantissa, and below 2^-14 of the unit steps of 2^-17 down to zero. v: five bits of exponent and
+// three of mantissa, down to 2^-31; zero is zero alone, for m is divided by v's root. (Numbers that are evenly spaced
+// would not do for m: a weight whose gradients are a thousandth of its row's largest would step by nothing or by ten
+// times what it should.) What lies between two is rounded at random; what no step has moved comes back as it was, as
+// units are powers of two, if the row's largest has not grown so far that it falls below the least.
 using Whole16 = int32_t __attribute__((vector_size(64)));
 using Signed16 = int8_t __attribute__((vector_size(16)));
 using Bytes16 = uint8_t __attribute__((vector_size(16)));
-constexpr float kByteMost = 127.f, kUnitLeast = 1e-30f;     // whose inverse is a number
-constexpr uint32_t kByteShift = 20, kByteLeast = 96u << 3;  // of a float's bits; 2^-31
+constexpr uint32_t kByteShift = 20;  // of a float's bits: eight of exponent and three of mantissa are left
+constexpr uint32_t kFirstM = 112u << 3, kFirstV = 96u << 3;
+constexpr float kEvenM = 0x1p-14f, kStepM = 0x1p-17f;
+constexpr float kUnitLeast = 1e-30f, kUnitMost = 1e30f;  // so that inverses are numbers
 
 inline float largest_of(const Block& x) {
   float most = 0.f;
   for (int k = 0; k < 16; k++) most = x[k] > most ? x[k] : most;
   return most;
 }
+inline float unit_of(float most) {
+  if (!(most > kUnitLeast)) return 0.f;
+  if (most > kUnitMost) return __builtin_inff();  // overflown, which what is made of it will show
+  return 2.f * __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, most) & 0x7f800000u);
+}
 
 void widen_moments(const int8_t* __restrict m, const uint8_t* __restrict v, Units units, uint32_t n,
                    float* __restrict to_m, float* __restrict to_v) {
 #pragma omp simd  // which compilers turn into wider loads than they do a conversion of vectors
-  for (uint32_t j = 0; j < n; j++) to_m[j] = units.m * static_cast<float>(m[j]);
+  for (uint32_t j = 0; j < n; j++) {
+    const int32_t code = m[j];
+    const auto size = static_cast<uint32_t>(code < 0 ? -code : code);
+    const float normal = __builtin_bit_cast(float, (size + kFirstM) << kByteShift);
+    const float number = size < 8 ? static_cast<float>(static_cast<int32_t>(size)) * kStepM : normal;
+    to_m[j] = units.m * (code < 0 ? -number : number);
+  }
 #pragma omp simd
-  for (uint32_t j = 0; j < n; j++)
-    to_v[j] = units.v * __builtin_bit_cast(float, (uint32_t{v[j]} + kByteLeast) << kByteShift);
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t code = v[j];
+    const float number = __builtin_bit_cast(float, (code + kFirstV) << kByteShift);
+    to_v[j] = units.v * (code == 0 ? 0.f : number);
+  }
 }
 Units narrow_moments(const float* m, const float* v, uint32_t n, uint32_t key, int8_t* to_m, uint8_t* to_v) {
   const Block none = {};
@@ -92,25 +110,23 @@ Units narrow_moments(const float* m, const float* v, uint32_t n, uint32_t key, i
     largest_m = size > largest_m ? size : largest_m;
     largest_v = y > largest_v ? y : largest_v;
   }
-  const float most_m = largest_of(largest_m), most_v = largest_of(largest_v);
-  const bool some_m = most_m > kUnitLeast, some_v = most_v > kUnitLeast;
-  const float inverse_m = some_m ? kByteMost / most_m : 0.f;
-  // The power of two above the largest: its bits with no mantissa, twice.
-  const float unit_v = 2.f * __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, most_v) & 0x7f800000u);
-  const float inverse_v = some_v ? 1.f / unit_v : 0.f;
+  const Units units{unit_of(largest_of(largest_m)), unit_of(largest_of(largest_v))};
+  const float inverse_m = units.m > 0.f ? 1.f / units.m : 0.f, inverse_v = units.v > 0.f ? 1.f / units.v : 0.f;
   for (uint32_t j = 0; j < n; j += 16) {
-    const Word random = random_block(j, key);
-    const Block up = __builtin_convertvector(random & 0xffffu, Block) * 0x1p-16f;
-    Block x = load(m + j) * inverse_m + (up + 128.f);
-    x = x < 255.f ? x : none + 255.f;  // so is what is no number
-    x = x > 1.f ? x : none + 1.f;
+    const Word random = random_block(j, key), low = random & 0xffffu;
+    const Block x = load(m + j) * inverse_m, size = x < none ? -x : x;
+    const Block up = __builtin_convertvector(low, Block) * 0x1p-16f;
+    const Word normal = ((reinterpret_cast<Word>(size) + (low << 4)) >> kByteShift) - kFirstM;
+    const Block even = size < kEvenM ? size * (1.f / kStepM) + up : none;
+    const Word steps = reinterpret_cast<Word>(__builtin_convertvector(even, Whole16));
+    const Whole16 code = reinterpret_cast<Whole16>(size < kEvenM ? steps : normal);
+    const Signed16 first = __builtin_convertvector(x < none ? -code : code, Signed16);
     const Block y = load(v + j) * inverse_v;
-    const Word bits = (reinterpret_cast<Word>(y) + (random >> 16 << 4)) >> kByteShift, least = Word() + kByteLeast;
-    const Word code = (bits > least ? bits : least) - least;
-    const Signed16 first = __builtin_convertvector(__builtin_convertvector(x, Whole16) - 128, Signed16);
-    const Bytes16 second = __builtin_convertvector(code, Bytes16);
+    const Word bits = (reinterpret_cast<Word>(y) + (random >> 16 << 4)) >> kByteShift, least = Word() + kFirstV + 1;
+    const Word some = (bits > least ? bits : least) - kFirstV;
+    const Bytes16 second = __builtin_convertvector(y > none ? some : Word(), Bytes16);
     __builtin_memcpy(to_m + j, &first, sizeof first);
     __builtin_memcpy(to_v + j, &second, sizeof second);
   }
-  return {some_m ? most_m / kByteMost : 0.f, some_v ? unit_v : 0.f};
+  return units;
 }

@@ -109,29 +109,25 @@ struct Picks {
   }
 };
 
-// The first scores of neurons in order, sixteen at a time; returns how many.
-inline uint32_t similarity_of_sixteen(const uint16_t* distance, const float* norm, const float* tail,
-                                      const float* cosine, uint32_t most, uint32_t n, float* score) {
+// Of neurons in order, sixteen at a time, all in the same way, so that no score depends on who shares them out.
+inline void similarity_of_sixteen(const uint16_t* distance, const float* norm, const float* tail, const float* cosine,
+                                  uint32_t most, uint32_t n, float* score) {
   const Picks picks(cosine, most);
-  uint32_t r = 0;
-  for (; r + 16 <= n; r += 16) {
-    const auto* d = reinterpret_cast<const __m256i_u*>(distance + r);
-    __m512 s = picks(_mm512_cvtepu16_epi32(_mm256_loadu_si256(d)));
-    if (norm) s = _mm512_mul_ps(_mm512_loadu_ps(norm + r), s);
-    if (tail) s = _mm512_add_ps(s, _mm512_loadu_ps(tail + r));
-    _mm512_storeu_ps(score + r, s);
+  for (uint32_t r = 0; r < n; r += 16) {
+    const auto some = static_cast<__mmask16>(n - r < 16 ? (1u << (n - r)) - 1 : 0xffff);
+    __m512 s = picks(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(some, distance + r)));
+    const __m512 length = norm ? _mm512_maskz_loadu_ps(some, norm + r) : _mm512_set1_ps(1.f);
+    const __m512 more = tail ? _mm512_maskz_loadu_ps(some, tail + r) : _mm512_setzero_ps();
+    s = _mm512_fmadd_ps(length, s, more);
+    _mm512_mask_storeu_ps(score + r, some, s);
   }
-  return r;
 }
 #endif
 
 void similarity(const uint16_t* distance, const float* norm, const float* tail, const uint32_t* rows,
                 const float* cosine, uint32_t most, uint32_t n, float* score) {
 #ifdef __AVX512F__
-  if (!rows && most <= Picks::kMost && n >= 64) {
-    const uint32_t done = similarity_of_sixteen(distance, norm, tail, cosine, most, n, score);
-    distance += done, norm += norm ? done : 0, tail += tail ? done : 0, n -= done, score += done;
-  }
+  if (!rows && most <= Picks::kMost) return similarity_of_sixteen(distance, norm, tail, cosine, most, n, score);
 #endif
   (void)most;
   const auto each = [&](const auto& of) {
@@ -142,6 +138,8 @@ void similarity(const uint16_t* distance, const float* norm, const float* tail, 
     each([&](uint32_t r, uint32_t i) { return norm[i] * cosine[distance[r]] + tail[i]; });
   else if (norm)
     each([&](uint32_t r, uint32_t i) { return norm[i] * cosine[distance[r]]; });
+  else if (tail)
+    each([&](uint32_t r, uint32_t i) { return cosine[distance[r]] + tail[i]; });
   else
     each([&](uint32_t r, uint32_t) { return cosine[distance[r]]; });
 }

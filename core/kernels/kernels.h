@@ -32,7 +32,7 @@ struct Step {
   float epsilon = 0.f;
   float l2 = 0.f;
   uint32_t bias_column = 0;  // not decayed by l2
-  uint32_t key = 0;          // of the random bits that round a row's state, in bfloat16
+  uint32_t key = 0;          // of the random bits that round a row's state
 };
 
 // The k-th largest of some numbers: its value, how many are greater, how many equal. `known` is false where a
@@ -146,8 +146,12 @@ struct Kernels {
   Units (*narrow_moments)(const float* m, const float* v, uint32_t n, uint32_t key, int8_t* to_m, uint8_t* to_v);
 
   // The k-th largest of z[0..n), 1 <= k < n, and the positions of all that are not smaller, in order. `position` has
-  // room for n + 16, `value` for n / 4.
+  // room for n + 16 and, where n is at least 2^16, `value` for n / 4.
   Cut (*largest)(const float* z, uint32_t n, uint32_t k, uint32_t* position, float* value);
+
+  // The positions of all z[0..n) above `from`, in order, and their values; returns how many. Both have room for n + 16.
+  // `odd` becomes true if any z is NaN or infinite.
+  uint32_t (*above)(const float* z, uint32_t n, float from, uint32_t* position, float* value, bool& odd);
 
   // Where the first of the smallest of x[0..n) is; n >= 1.
   uint32_t (*lowest)(const float* x, uint32_t n);
@@ -203,6 +207,9 @@ struct Kernels {
 
 // Multiplications that an optimiser spends on one weight (a gradient's outer product included).
 uint64_t update_cost(Optimizer optimizer, State state, bool l2);
+// And on a number of a row whose moments are bytes, moved or not: their units, the inverses of these, steps and random
+// bits.
+constexpr uint64_t kBytesCost = 8;
 
 const Kernels& active();
 inline bool has_bfloat16() { return active().bfloat16.multiply != nullptr; }

@@ -273,6 +273,43 @@ void LshIndex::nearest(const Query& q, const float* score, uint32_t wanted, Look
   choose_largest(score, n_neurons_, wanted, salt_of(q), s.choose, out);
 }
 
+void LshIndex::find(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
+  constexpr uint32_t kRuns = 256, kRun = 64, kSample = kRuns * kRun;
+  s.score.resize(std::max(kStrip, kSample));
+  // Runs of neighbours may be alike, which makes a sample less sure: hence a wide margin.
+  const double share = double{wanted} * kSample / n_neurons_;
+  const auto rank = static_cast<uint32_t>(share + 6 * std::sqrt(share) + 16);
+  uint32_t n = 0;
+  bool odd = rank > kSample / 4;
+  if (!odd) {
+    for (uint32_t r = 0; r < kRuns; r++) {
+      const auto first = static_cast<uint32_t>(uint64_t{r} * (n_neurons_ - kRun) / (kRuns - 1));
+      score_signatures(first, nullptr, kRun, q, s, &s.score[r * kRun]);
+    }
+    s.choose.position.resize(std::max<size_t>(s.choose.position.size(), kSample + kBlock));
+    const Cut cut = active().largest(s.score.data(), kSample, rank, s.choose.position.data(), nullptr);
+    odd = !cut.known;
+    for (uint32_t at = 0; !odd && at < n_neurons_; at += kStrip) {
+      const uint32_t some = std::min(kStrip, n_neurons_ - at);
+      score_signatures(at, nullptr, some, q, s, s.score.data());
+      s.found.resize(std::max<size_t>(s.found.size(), n + some + kBlock));
+      s.near.resize(std::max<size_t>(s.near.size(), n + some + kBlock));
+      const uint32_t more = active().above(s.score.data(), some, cut.value, &s.found[n], &s.near[n], odd);
+      for (uint32_t j = n; j < n + more; j++) s.found[j] += at;
+      n += more;
+    }
+  }
+  if (odd || n < wanted) {  // the sample misled
+    std::vector<float> score(round_up(n_neurons_, kBlock));
+    const Query* one = &q;
+    float* scores = score.data();
+    scan(0, n_neurons_, {&one, 1}, &scores, s);
+    return nearest(q, scores, wanted, s, out);
+  }
+  choose_largest(s.near.data(), n, wanted, salt_of(q), s.choose, out, s.found.data());
+  for (uint32_t& at : out) at = s.found[at];
+}
+
 void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
   const LshSpec& spec = family_.spec();
   const uint32_t n = collect(q, s);

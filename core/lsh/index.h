@@ -15,7 +15,8 @@
 
 namespace hashgrad {
 
-constexpr size_t kCodeStep = 256;  // bytes from sixteen of a neuron's code to the next sixteen
+constexpr uint32_t kVeryMany = 1 << 16;  // neurons, whose scores no near cache holds
+constexpr size_t kCodeStep = 256;        // bytes from sixteen of a neuron's code to the next sixteen
 
 // Neurons' weights: n_rows rows of `stride` floats. Of n_columns, the bias's counted in, it is the last of a row,
 // unless biases lie elsewhere: then rows have one column less.
@@ -42,6 +43,7 @@ struct LookupScratch {
   std::vector<uint16_t> distance;    // per neuron, or per candidate
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
+  std::vector<float> near;    // scores of those found
   std::vector<uint64_t> met;  // a bit per neuron, likewise
   std::vector<float> score;   // per candidate
   std::vector<float> encode;  // width
@@ -70,6 +72,10 @@ class LshIndex {
             LookupScratch& scratch) const;
   void nearest(const Query& q, const float* score, uint32_t wanted, LookupScratch& scratch,
                std::vector<uint32_t>& out) const;
+  // Both for one query alone, of very many neurons, whose scores are nowhere kept: what could be among the nearest is
+  // known from a sample.
+  bool scans_alone() const { return n_neurons_ >= kVeryMany && !family_.bytes(); }
+  void find(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
   // Tables: of the neurons in the buckets probed, the `wanted` whose signatures are nearest to the query's (or that
   // collide with it most), ascending.
   void look_up(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;

@@ -24,9 +24,7 @@ class Lsh final : public Selector {
     if (pools && query_every_ == 0) return false;
     return index_->scans() || (pooled_ && !pools);
   }
-  bool scans(const Ask& ask) const override {
-    return !ask.exact && (index_->scans() || (pooled_ && !ask.training)) && looks(ask);
-  }
+  bool scans(const Ask& ask) const override { return compares_all(ask) && !alone(ask); }
 
   void propose(const Row& x, uint32_t, const Ask& ask, Query& query, SelectScratch& scratch, Proposal& out,
                Counts& counts) const override {
@@ -38,9 +36,12 @@ class Lsh final : public Selector {
     }
     const bool moves = ask.training && index_->incremental();
     index_->family().hash_query(x, moves, query);
-    counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost(scans(ask));
+    counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost(compares_all(ask));
     if (scans(ask)) return;
-    index_->look_up(query, wanted(ask), scratch.lookup, out.id);
+    if (alone(ask))
+      index_->find(query, wanted(ask), scratch.lookup, out.id);
+    else
+      index_->look_up(query, wanted(ask), scratch.lookup, out.id);
     propose_forced(ask.forced, out);
   }
 
@@ -61,6 +62,12 @@ class Lsh final : public Selector {
   bool looks(const Ask& ask) const {
     return !pooled_ || !ask.training || !ask.in_turn || (query_every_ > 0 && ask.step % query_every_ == 0);
   }
+
+  bool compares_all(const Ask& ask) const {
+    return !ask.exact && (index_->scans() || (pooled_ && !ask.training)) && looks(ask);
+  }
+  // Those who predict have no team to share a scan with.
+  bool alone(const Ask& ask) const { return !ask.training && index_->scans_alone() && compares_all(ask); }
 
   // What goes into a pool is evaluated for all: as many wrong neurons as are to be kept, beside the right ones.
   uint32_t wanted(const Ask& ask) const {

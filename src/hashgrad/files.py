@@ -28,7 +28,7 @@ from . import checksums, outputs, specification, state
 from .atomic import replacing, system_error
 from .checks import shown, wrong_type
 from .defaults import check, check_keys
-from .halves import widened
+from .halves import finite, widened
 from .labels import Labels
 
 if TYPE_CHECKING:
@@ -295,16 +295,17 @@ def _check_tensors(tensors: Mapping[str, Stored], expected: Mapping[str, Stored]
 def check_values(name: str, tensor: NDArray[Any]) -> None:
     """Raise ValueError unless a tensor holds what training can leave in it."""
     word = name.rpartition(".")[2]
-    tensor = widened(tensor)
     if word in ("dirty", "resting"):
         rule, good = "0 or 1", tensor <= 1
     elif word in _AT_LEAST_ZERO:
-        rule, good = "finite and >= 0", np.isfinite(tensor) & (tensor >= 0)
+        rule, good = "finite and >= 0", finite(tensor) & (widened(tensor) >= 0)
     else:
-        rule, good = "finite", np.isfinite(tensor)
+        rule, good = "finite", finite(tensor)
     if not good.all():
         where = tuple(int(at) for at in np.argwhere(~good)[0])
-        raise ValueError(f"tensor {name!r} must be {rule}, got {tensor[where]} at {list(where)}")
+        raise ValueError(
+            f"tensor {name!r} must be {rule}, got {widened(tensor[where])} at {list(where)}"
+        )
 
 
 def _check_length(text: str) -> None:

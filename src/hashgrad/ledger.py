@@ -10,7 +10,7 @@ counted:
 * forward: `n_out * (n_in + 1)`;
 * backward to the layer's inputs: the same, but nothing in the first layer;
 * update: `c` times the same, where `c` is what the optimizer spends on one weight (SGD 1, momentum
-  3, Adagrad 6, Adam 9, with moments in bfloat16 10, in bytes 15, with a second one by row 7,
+  3, Adagrad 6, Adam 9, with moments in bfloat16 10, in bytes 17, with a second one by row 7,
   row-wise Adagrad 1; one more where weights are bfloat16; one more with weight decay, two
   for Adam by row). Batches of `B` share a step: `1 + c / B` times; plain SGD needs none beside the
   gradients, which its rate multiplies.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from . import _core, history, planning
 from .calibration import machine
 from .defaults import check
-from .halves import widened
+from .halves import finite
 from .history import sample_rows
 from .job import Job, Piece, stream
 from .schedules import Constant
@@ -302,7 +302,7 @@ def _check_weights(network: Network, where: str) -> None:
     tensors = network._core.tensors()
     for number in range(len(network.layers)):
         for kind in ("weight", "bias"):
-            if not np.isfinite(widened(tensors[f"layers.{number}.{kind}"])).all():
+            if not finite(tensors[f"layers.{number}.{kind}"]).all():
                 raise _NotFiniteError(
                     f"the {kind} of layers[{number}] became NaN or infinite in {where}: lower the "
                     f"learning rate (rate={network.optimizer.rate:g}) or scale X"
