@@ -133,8 +133,8 @@ void bind_choosing(nb::module_& m) {
         rule(cosine.shape(0) >= 1, "cosine must have a number");
         std::vector<float> score(n);
         active().similarity(distance.data(), norm ? norm->data() : nullptr, tail ? tail->data() : nullptr,
-                            rows ? rows->data() : nullptr, cosine.data(),
-                            static_cast<uint32_t>(cosine.shape(0)) - 1, static_cast<uint32_t>(n), score.data());
+                            rows ? rows->data() : nullptr, cosine.data(), static_cast<uint32_t>(cosine.shape(0)) - 1,
+                            static_cast<uint32_t>(n), score.data());
         return own(std::move(score), {n});
       },
       "distance"_a, "norm"_a.none(), "tail"_a.none(), "rows"_a.none(), "cosine"_a);

@@ -1,5 +1,5 @@
-// A door for tests: one optimiser step on one row, its state in bfloat16, and rows of weights in bfloat16 and of moments
-// in bytes, at the level that is active.
+// A door for tests: one optimiser step on one row, its state in bfloat16, and rows of weights in bfloat16 and of
+// moments in bytes, at the level that is active.
 #include "bindings.h"
 
 namespace hashgrad {

@@ -177,7 +177,7 @@ class Layer {
   Array<uint8_t> code_;        // compact: instead of weights, rows of as many bytes as code_stride_
   size_t code_stride_ = 0;
   Array<float> unit_;  // compact: what a code of 1 stands for, of each row
-  Array<float> bias_;  // compact, or where weights are halves
+  Array<float> bias_;  // of compact weights and of halves, whose rows have none
   std::unique_ptr<Selector> selector_;
 };
 

@@ -87,19 +87,20 @@ inline float unit_of(float most) {
 
 void widen_moments(const int8_t* __restrict m, const uint8_t* __restrict v, Units units, uint32_t n,
                    float* __restrict to_m, float* __restrict to_v) {
-#pragma omp simd  // which compilers turn into wider loads than they do a conversion of vectors
+  // Masks in place of conditions, and loops in place of vectors' conversions: so compilers make vectors of all of it.
+#pragma omp simd
   for (uint32_t j = 0; j < n; j++) {
-    const int32_t code = m[j];
-    const auto size = static_cast<uint32_t>(code < 0 ? -code : code);
-    const float normal = __builtin_bit_cast(float, (size + kFirstM) << kByteShift);
-    const float number = size < 8 ? static_cast<float>(static_cast<int32_t>(size)) * kStepM : normal;
-    to_m[j] = units.m * (code < 0 ? -number : number);
+    const int32_t code = m[j], sign = code >> 31, size = (code ^ sign) - sign;
+    const auto even = __builtin_bit_cast(uint32_t, static_cast<float>(size) * kStepM);
+    const uint32_t normal = (static_cast<uint32_t>(size) + kFirstM) << kByteShift;
+    const auto small = static_cast<uint32_t>((size - 8) >> 31);
+    const uint32_t bits = (even & small) | (normal & ~small) | (static_cast<uint32_t>(sign) & 0x80000000u);
+    to_m[j] = units.m * __builtin_bit_cast(float, bits);
   }
 #pragma omp simd
   for (uint32_t j = 0; j < n; j++) {
-    const uint32_t code = v[j];
-    const float number = __builtin_bit_cast(float, (code + kFirstV) << kByteShift);
-    to_v[j] = units.v * (code == 0 ? 0.f : number);
+    const uint32_t code = v[j], bits = code == 0 ? 0u : (code + kFirstV) << kByteShift;
+    to_v[j] = units.v * __builtin_bit_cast(float, bits);
   }
 }
 Units narrow_moments(const float* m, const float* v, uint32_t n, uint32_t key, int8_t* to_m, uint8_t* to_v) {

@@ -273,24 +273,40 @@ void LshIndex::nearest(const Query& q, const float* score, uint32_t wanted, Look
   choose_largest(score, n_neurons_, wanted, salt_of(q), s.choose, out);
 }
 
+// What tells of n neurons from `first` on; processors do not foresee so many streams.
+void LshIndex::ask_for(uint32_t first, uint32_t n) const {
+  const auto ask = [](const auto* p, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(reinterpret_cast<const char*>(p) + at);
+  };
+  const size_t words = family_.words();
+  ask(signature_.data() + first * words, n * words * sizeof(uint64_t));
+  if (family_.tells_angles()) ask(norm_.data() + first, n * sizeof(float));
+  if (family_.tails_apart()) ask(tail_.data() + first, n * sizeof(float));
+}
+
 void LshIndex::find(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
   constexpr uint32_t kRuns = 256, kRun = 64, kSample = kRuns * kRun;
-  s.score.resize(std::max(kStrip, kSample));
+  constexpr uint32_t kStep = 256, kAhead = 768;  // neurons at once, and those that memory is asked for meanwhile
+  s.score.resize(std::max(kStep, kSample));
   // Runs of neighbours may be alike, which makes a sample less sure: hence a wide margin.
   const double share = double{wanted} * kSample / n_neurons_;
   const auto rank = static_cast<uint32_t>(share + 6 * std::sqrt(share) + 16);
   uint32_t n = 0;
   bool odd = rank > kSample / 4;
   if (!odd) {
+    const auto first = [&](uint32_t r) {
+      return static_cast<uint32_t>(uint64_t{r} * (n_neurons_ - kRun) / (kRuns - 1));
+    };
     for (uint32_t r = 0; r < kRuns; r++) {
-      const auto first = static_cast<uint32_t>(uint64_t{r} * (n_neurons_ - kRun) / (kRuns - 1));
-      score_signatures(first, nullptr, kRun, q, s, &s.score[r * kRun]);
+      if (r + 2 < kRuns) ask_for(first(r + 2), kRun);
+      score_signatures(first(r), nullptr, kRun, q, s, &s.score[r * kRun]);
     }
     s.choose.position.resize(std::max<size_t>(s.choose.position.size(), kSample + kBlock));
     const Cut cut = active().largest(s.score.data(), kSample, rank, s.choose.position.data(), nullptr);
     odd = !cut.known;
-    for (uint32_t at = 0; !odd && at < n_neurons_; at += kStrip) {
-      const uint32_t some = std::min(kStrip, n_neurons_ - at);
+    for (uint32_t at = 0; !odd && at < n_neurons_; at += kStep) {
+      const uint32_t some = std::min(kStep, n_neurons_ - at), soon = at + kAhead;
+      if (soon < n_neurons_) ask_for(soon, std::min(kStep, n_neurons_ - soon));
       score_signatures(at, nullptr, some, q, s, s.score.data());
       s.found.resize(std::max<size_t>(s.found.size(), n + some + kBlock));
       s.near.resize(std::max<size_t>(s.near.size(), n + some + kBlock));

@@ -142,6 +142,7 @@ class LshIndex {
   }
   void encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch);
   uint32_t collect(const Query& q, LookupScratch& scratch) const;
+  void ask_for(uint32_t first, uint32_t n) const;
   // What their signatures tell of the products of n neurons, these ids or from the first on, with a query. The angle
   // alone where a transform has made it order inner products; without one w.x + b is |v| |u| cos(angle).
   void score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& scratch,

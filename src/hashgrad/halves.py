@@ -30,8 +30,8 @@ def finite(tensor: NDArray[Any]) -> NDArray[Any]:
     [True, False]
     """
     if tensor.dtype != np.uint16:
-        return np.isfinite(tensor)
-    return np.not_equal(tensor & _EXPONENT, _EXPONENT)
+        return np.asarray(np.isfinite(tensor))
+    return np.asarray((tensor & _EXPONENT) != _EXPONENT)
 
 
 def put(numbers: Any, tensor: NDArray[Any]) -> None:

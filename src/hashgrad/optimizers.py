@@ -100,7 +100,7 @@ class Adam(Optimizer):
     weights that have a gradient. With `"8-bit"` both are small floats, of three bits of mantissa
     and four or five of exponent, in units of their row's largest, rounded at random. Every step
     makes a row's bytes anew, whatever its input, so that rows should be short, and `batch_size`
-    must be above 1. Large layers take less time in bfloat16 and by row, and as much in bytes.
+    must be above 1. Large layers take less time in bfloat16 and by row, and more in bytes.
 
     Args:
         rate: learning rate, above 0.

@@ -190,9 +190,9 @@ class LSH(Selector):
             early on, else those of outputs that have moved.
         precision: of the factors of the products that train a pool. `"bfloat16"` rounds scores'
             gradients, inputs and weights to 8 significant bits before they are multiplied, on
-            processors with AVX512-BF16, which multiply those up to twice as fast; sums, biases, the
-            weights themselves and the optimiser's state stay floats, and prediction is not
-            touched. Other processors go on in `"float32"`.
+            processors with AVX512-BF16, which multiply those up to twice as fast; sums and biases
+            are floats, weights and the optimizer's state as they are otherwise kept, and prediction
+            is not touched. Other processors go on in `"float32"`.
         correction: `"log-q"`, for the softmax: take from an output's score, where another example
             of the batch brought it into the pool, the logarithm of the chance of that (by its
             labels' frequencies, and by drawing). The sum over the pool then stands for the sum over
