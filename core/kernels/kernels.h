@@ -14,8 +14,8 @@ namespace hashgrad {
 
 enum class Optimizer : int { kSgd, kMomentum, kAdagrad, kAdam, kRowAdagrad };
 
-// How Adam's moments are kept: a float each, a bfloat16 each, the first a bfloat16 and the second one number a row, or a
-// byte each.
+// How Adam's moments are kept: a float each, a bfloat16 each, the first so and the second one number a row, or a byte
+// each.
 enum class State : int { kFloat32, kBfloat16, kRow, kBytes };
 
 // The place of an optimiser's kernel in `update`.
