@@ -321,6 +321,9 @@ def test_the_users_own_words_come_first(hashgrad: Hashgrad, texts_file: Path) ->
     active = network["layers"][-1]["active"]
     assert (active["fraction"], active["fill"], active["query_every"]) == (0.3, 20, 2)
     assert active["precision"] == network["layers"][-1]["dtype"] == "bfloat16"
+    model = texts_file.with_suffix(".hashgrad")
+    hashgrad("train", texts_file, *words, *more, "--output", model)
+    assert "weights in bfloat16" in hashgrad("info", model).out
     words = ("train", texts_file, "--task", "multilabel", "--epochs", 1, "--json", "-")
     by_row = hashgrad(*words, "--optimizer-state", "row").json["network"]["optimizer"]
     assert (by_row["name"], by_row["rate"], by_row["state"]) == ("adam", 0.006, "row")

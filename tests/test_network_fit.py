@@ -335,3 +335,19 @@ class _Watcher:
         if name not in ("start", "update", "epoch", "stop"):
             raise AttributeError(name)
         return lambda *arguments: self._calls.get(name, lambda _: None)(arguments)
+
+
+def test_a_batch_size_is_checked_when_it_is_set():
+    head = Dense(60, active=LSH(0.1, pooled=True))
+    for net in (
+        Network(8, [Dense(16), head], batch_size=8),
+        Network(8, [Dense(16)], batch_size=8, optimizer=Adam(state="8-bit")),
+    ):
+        with pytest.raises(ValueError, match="batch_size must be above 1 .*, got 1"):
+            net.batch_size = 1
+        for bad in (0, -3, 2.5, "8", None):
+            with pytest.raises((ValueError, TypeError), match="batch_size must be"):
+                net.batch_size = bad
+        assert net.batch_size == 8
+        net.batch_size = 16
+        assert net.specification()["batch_size"] == 16

@@ -101,13 +101,9 @@ class Network(Predicts):
         if self.known is not None and self.loss != "softmax":
             raise ValueError(f"known needs loss='softmax', got known={known!r}, loss={loss!r}")
         self.prior: bool = check("prior", prior)
-        self.batch_size: int = check("batch_size", batch_size)
-        if specification.has_row_units(self.optimizer) and self.batch_size == 1:
-            raise ValueError("batch_size must be above 1 with the state '8-bit', got 1")
         if specification.is_pooled(self.layers[-1]):
-            specification.check_pooled(
-                self.layers, self.loss, self.optimizer, self.l2, self.batch_size
-            )
+            specification.check_pooled(self.layers, self.loss, self.optimizer, self.l2)
+        self.batch_size = batch_size
         self.threads: int = check("threads", threads)
         self.seed: int = check("seed", seed)
         self.history: list[dict[str, Any]] = []
@@ -117,6 +113,17 @@ class Network(Predicts):
         self._state = State.new(len(self.layers))
         self._ways: list[list[planning.Way]] = []  # of each layer, the chosen one first
         self._core = self._new_core(self.layers)
+
+    @property
+    def batch_size(self) -> int:
+        """Examples of a batch; assigning a number that the network cannot train by is an error."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, batch_size: int) -> None:
+        size: int = check("batch_size", batch_size)
+        specification.check_batch_size(self.layers, self.optimizer, size)
+        self._batch_size = size
 
     def _new_core(self, layers: Sequence[Dense]) -> _core.Network:
         """An untrained core with these layers, and all else as the network has it."""

@@ -52,9 +52,17 @@ def is_pooled(layer: Dense) -> bool:
     return isinstance(layer.selector, LSH) and layer.selector.pooled
 
 
-def check_pooled(
-    layers: Sequence[Dense], loss: str, optimizer: Optimizer, l2: float, batch_size: int
-) -> None:
+def check_batch_size(layers: Sequence[Dense], optimizer: Optimizer, batch_size: int) -> None:
+    """Raise ValueError unless such a network can be trained by batches of this size."""
+    if batch_size > 1:
+        return
+    if is_pooled(layers[-1]):
+        raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
+    if has_row_units(optimizer):
+        raise ValueError("batch_size must be above 1 with the state '8-bit', got 1")
+
+
+def check_pooled(layers: Sequence[Dense], loss: str, optimizer: Optimizer, l2: float) -> None:
     """Raise ValueError unless a network whose outputs are pooled can be trained so."""
     if len(layers) == 1:
         raise ValueError("layers must have a hidden layer where outputs are pooled, got one layer")
@@ -69,8 +77,6 @@ def check_pooled(
             raise ValueError(
                 f"correction {selector.correction!r} needs loss {needed!r}, got {loss!r}"
             )
-    if batch_size == 1:
-        raise ValueError("batch_size must be above 1 where outputs are pooled, got 1")
     if l2 > 0 and optimizer.word == "row-adagrad":
         raise ValueError(
             f"l2 must be 0 where outputs are pooled and the optimizer is 'row-adagrad', got {l2:g}"

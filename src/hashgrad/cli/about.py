@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hashgrad import __version__, _core, calibration, files
+from hashgrad.defaults import default
 from hashgrad.memory import available_memory_bytes, in_words, needed, total_memory_bytes
 
 from .loading import WEIGHTING
@@ -114,7 +115,9 @@ def _data(extra: dict[str, Any]) -> str:
 
 
 def _layer(layer: dict[str, Any]) -> str:
-    return f"{layer['n']:,} {layer['activation']}, {_settings(layer['active'])}"
+    dtype = layer.get("dtype", default("dtype"))  # which files of earlier versions lack
+    kept = "" if dtype == default("dtype") else f", weights in {dtype}"
+    return f"{layer['n']:,} {layer['activation']}, {_settings(layer['active'])}{kept}"
 
 
 def _way(way: dict[str, str]) -> str:
