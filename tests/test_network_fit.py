@@ -343,7 +343,7 @@ def test_a_batch_size_is_checked_when_it_is_set():
         Network(8, [Dense(16), head], batch_size=8),
         Network(8, [Dense(16)], batch_size=8, optimizer=Adam(state="8-bit")),
     ):
-        with pytest.raises(ValueError, match="batch_size must be above 1 .*, got 1"):
+        with pytest.raises(ValueError, match=r"batch_size must be above 1 .*, got 1"):
             net.batch_size = 1
         for bad in (0, -3, 2.5, "8", None):
             with pytest.raises((ValueError, TypeError), match="batch_size must be"):

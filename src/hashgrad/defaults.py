@@ -209,8 +209,8 @@ PARAMETERS: dict[str, Parameter] = {
     "state": Parameter(
         "float32",
         Choice(("float32", "bfloat16", "row", "8-bit")),
-        "Adam: how its two moments are kept, in float32 or bfloat16, one in bfloat16 and one number "
-        "a row of weights, or a byte each (batch size above 1).",
+        "Adam: how its two moments are kept, in float32 or bfloat16, one in bfloat16 and one a row "
+        "of weights, or a byte each (batch size above 1).",
     ),
     "epsilon": Parameter(1e-8, _POSITIVE, "Added to the denominator of adaptive steps."),
     # Schedules, in epochs
