@@ -62,7 +62,7 @@ void dot_rows(const Stored* w, size_t stride, const uint32_t* rows, uint32_t n, 
   constexpr size_t kSoon = 4096 / sizeof(Stored), kLineOf = 64 / sizeof(Stored);
   uint32_t r = 0;
   for (; r + 4 <= n; r += 4) {
-    if (!rows)
+    if (!rows && x.dense && stride <= kSoon)  // sparse inputs and long rows are read otherwise
       for (size_t j = 0; j < 4 * stride; j += kLineOf) __builtin_prefetch(row(r) + kSoon + j);
     const Stored* four[4] = {row(r), row(r + 1), row(r + 2), row(r + 3)};
     x.dense ? dot_blocks<4>(four, x, out + r) : dot_gathered<4>(four, x, out + r);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "lsh/probing.h"
@@ -304,13 +305,14 @@ void LshIndex::find(const Query& q, uint32_t wanted, LookupScratch& s, std::vect
     s.choose.position.resize(std::max<size_t>(s.choose.position.size(), kSample + kBlock));
     const Cut cut = active().largest(s.score.data(), kSample, rank, s.choose.position.data(), nullptr);
     odd = !cut.known;
+    const float least = std::nextafter(cut.value, -std::numeric_limits<float>::infinity());  // ties, too
     for (uint32_t at = 0; !odd && at < n_neurons_; at += kStep) {
       const uint32_t some = std::min(kStep, n_neurons_ - at), soon = at + kAhead;
       if (soon < n_neurons_) ask_for(soon, std::min(kStep, n_neurons_ - soon));
       score_signatures(at, nullptr, some, q, s, s.score.data());
       s.found.resize(std::max<size_t>(s.found.size(), n + some + kBlock));
       s.near.resize(std::max<size_t>(s.near.size(), n + some + kBlock));
-      const uint32_t more = active().above(s.score.data(), some, cut.value, &s.found[n], &s.near[n], odd);
+      const uint32_t more = active().above(s.score.data(), some, least, &s.found[n], &s.near[n], odd);
       for (uint32_t j = n; j < n + more; j++) s.found[j] += at;
       n += more;
     }

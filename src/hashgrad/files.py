@@ -303,9 +303,8 @@ def check_values(name: str, tensor: NDArray[Any]) -> None:
         rule, good = "finite", finite(tensor)
     if not good.all():
         where = tuple(int(at) for at in np.argwhere(~good)[0])
-        raise ValueError(
-            f"tensor {name!r} must be {rule}, got {widened(tensor[where])} at {list(where)}"
-        )
+        got = widened(tensor[where][None])[0]
+        raise ValueError(f"tensor {name!r} must be {rule}, got {got} at {list(where)}")
 
 
 def _check_length(text: str) -> None:

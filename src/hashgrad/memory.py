@@ -21,7 +21,6 @@ _LINE = 16  # floats in a cache line, to which rows are padded
 _PANEL = 64  # examples of a batch whose scores lie together
 _FULLEST = 6  # slots of a bucket, in multiples of the mean; the core makes room for the fullest
 _SIDE_BY_SIDE = 8  # examples that a thread predicts together
-_VERY_MANY = 1 << 16  # outputs, whose scores by hashes are nowhere kept in prediction
 _ROOT = Path("/")
 
 
@@ -126,7 +125,7 @@ def needed(
         seen = under_way * (0 if way["lookup"] == "tables" else n)  # evaluated, or scored by a scan
         if isinstance(layer.selector, LSH) and layer.selector.pooled:
             if way["lookup"] == "tables":  # which are for training alone
-                seen = _SIDE_BY_SIDE * threads * n * (n < _VERY_MANY)
+                seen = _SIDE_BY_SIDE * threads * n
             every = layer.selector.query_every
             asking = -(-batch_size // every) if every else 0
             least = asking * layer.selector.kept(n) + batch_size

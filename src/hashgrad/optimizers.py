@@ -98,7 +98,7 @@ class Adam(Optimizer):
     on average. With `"row"`, `m` is in bfloat16 and `v` one number for each row as weights lie, a
     neuron's or, with `layout="input"`, an input's: it takes the mean of `g**2` over the row's
     weights that have a gradient. With `"8-bit"` both are small floats, of three bits of mantissa
-    and four or five of exponent, in units of their row's largest, rounded at random. Every step
+    and four or five of exponent, in units of their row's own, rounded at random. Every step
     makes a row's bytes anew, whatever its input, so that rows should be short, and `batch_size`
     must be above 1. Large layers take less time in bfloat16 and by row, and more in bytes.
 
