@@ -62,8 +62,8 @@ void narrow(const float* from, uint32_t n, uint32_t key, uint16_t* to) {
 
 // Moments in bytes: small floats, in a unit of their row, the power of two above its largest. m: a sign, four bits of
 // exponent and three of mantissa, and below 2^-14 of the unit steps of 2^-17 down to zero. v: five bits of exponent and
-// three of mantissa, down to about 2^-31, and nothing is rounded to zero, for m is divided by v's root. (Numbers that are
-// evenly spaced would not do for m: a weight whose gradients are a thousandth of its row's largest would step by
+// three of mantissa, down to about 2^-31, and nothing is rounded to zero, for m is divided by v's root. (Numbers that
+// are evenly spaced would not do for m: a weight whose gradients are a thousandth of its row's largest would step by
 // nothing or by eight times what it should.) What lies between two is rounded at random; what no step has moved comes
 // back as it was while the unit stays, and where units change, as powers of two, if it is not near the least.
 using Whole16 = int32_t __attribute__((vector_size(64)));
