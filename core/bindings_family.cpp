@@ -102,8 +102,9 @@ struct PyTables {
   }
 };
 
-// The `wanted` neurons of the first layer whose hashes are nearest to a row's: by a query `alone`, or from all scores.
-Out<uint32_t> nearest(Network& net, const PyBatch& x, uint32_t wanted, bool alone) {
+// The `wanted` neurons of the first layer whose hashes are nearest to a row's, by a query `alone` or from all scores, and
+// the multiplications that the first took beyond a scan's.
+nb::tuple nearest(Network& net, const PyBatch& x, uint32_t wanted, bool alone) {
   check_ready(net, x);
   const LshIndex* index = net.layers()[0].index();
   rule(index && x.n_rows == 1, "the first layer must be hashed, and x must be one row");
@@ -112,19 +113,14 @@ Out<uint32_t> nearest(Network& net, const PyBatch& x, uint32_t wanted, bool alon
   LookupScratch scratch;
   Query q;
   std::vector<uint32_t> ids;
+  uint64_t cost = 0;
   index->family().hash_query(buffer.assign(x, 0), false, q);
-  if (alone) {
-    index->find(q, wanted, scratch, ids);
-  } else {
-    const uint32_t n = net.layers()[0].spec().n_outputs;
-    std::vector<float> score(round_up(n, kBlock));
-    const Query* one = &q;
-    float* scores = score.data();
-    index->scan(0, n, {&one, 1}, &scores, scratch);
-    index->nearest(q, scores, wanted, scratch, ids);
-  }
+  if (alone)
+    cost = index->find(q, wanted, scratch, ids);
+  else
+    index->compare_all(q, wanted, scratch, ids);
   const size_t n = ids.size();
-  return own(std::move(ids), {n});
+  return nb::make_tuple(own(std::move(ids), {n}), cost);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ struct LinearIndex::Desk {
   LookupScratch lookup;
   ChooseScratch choose;
   std::vector<uint32_t> id, kept;
-  std::vector<float> score, z;
+  std::vector<float> z;
   Counts counts;
 };
 
@@ -113,12 +113,10 @@ void LinearIndex::candidates(const Batch& x, size_t e, bool training, uint32_t w
   const bool all = index_.scans() || (index_.family().spec().pooled && !training);
   desk.counts.query += index_.family().query_cost(row, false) + index_.lookup_cost(all);
   if (!all) return index_.look_up(desk.query, wanted, desk.lookup, desk.id);
-  if (index_.scans_alone()) return index_.find(desk.query, wanted, desk.lookup, desk.id);
-  desk.score.resize(round_up(n_outputs_, kBlock));
-  const Query* query = &desk.query;
-  float* score = desk.score.data();
-  index_.scan(0, n_outputs_, std::span(&query, 1), &score, desk.lookup);
-  index_.nearest(desk.query, score, wanted, desk.lookup, desk.id);
+  if (index_.scans_alone())
+    desk.counts.query += index_.find(desk.query, wanted, desk.lookup, desk.id);
+  else
+    index_.compare_all(desk.query, wanted, desk.lookup, desk.id);
 }
 
 // Outputs that no bucket gave, so that there are k: where a hash says nothing, those that follow one that it names.

@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t kStalenessSample = 64;
 constexpr uint32_t kStrip = 2048;  // neurons, of a scan of signatures
+constexpr uint32_t kSample = 1 << 14, kRun = 64;  // scores that tell what may be among the nearest; neighbours in it
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
 
@@ -285,47 +286,61 @@ void LshIndex::ask_for(uint32_t first, uint32_t n) const {
   if (family_.tails_apart()) ask(tail_.data() + first, n * sizeof(float));
 }
 
-void LshIndex::find(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
-  constexpr uint32_t kRuns = 256, kRun = 64, kSample = kRuns * kRun;
-  constexpr uint32_t kStep = 256, kAhead = 768;  // neurons at once, and those that memory is asked for meanwhile
-  s.score.resize(std::max(kStep, kSample));
+// A score that more than `wanted` neurons are likely to reach; NaN where a sample cannot tell. `cost` grows by the
+// multiplications of the sample's scores.
+float LshIndex::likely_least(const Query& q, uint32_t wanted, LookupScratch& s, uint64_t& cost) const {
+  constexpr uint32_t kRuns = kSample / kRun;
+  constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
   // Runs of neighbours may be alike, which makes a sample less sure: hence a wide margin.
   const double share = double{wanted} * kSample / n_neurons_;
   const auto rank = static_cast<uint32_t>(share + 6 * std::sqrt(share) + 16);
+  if (rank > kSample / 4) return kUnknown;
+  const auto first = [&](uint32_t r) {
+    return static_cast<uint32_t>(uint64_t{r} * (n_neurons_ - kRun) / (kRuns - 1));
+  };
+  for (uint32_t r = 0; r < kRuns; r++) {
+    if (r + 2 < kRuns) ask_for(first(r + 2), kRun);
+    score_signatures(first(r), nullptr, kRun, q, s, &s.score[r * kRun]);
+  }
+  if (family_.tells_angles()) cost += kSample;  // lengths
+  s.choose.position.resize(std::max<size_t>(s.choose.position.size(), kSample + kBlock));
+  const Cut cut = active().largest(s.score.data(), kSample, rank, s.choose.position.data(), nullptr);
+  return cut.known ? std::nextafter(cut.value, -std::numeric_limits<float>::infinity()) : kUnknown;  // ties, too
+}
+
+uint64_t LshIndex::find(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
+  constexpr uint32_t kStep = 256, kAhead = 768;  // neurons at once, and those that memory is asked for meanwhile
+  uint64_t cost = 0;
+  s.score.resize(kSample);
+  const float least = likely_least(q, wanted, s, cost);
   uint32_t n = 0;
-  bool odd = rank > kSample / 4;
-  if (!odd) {
-    const auto first = [&](uint32_t r) {
-      return static_cast<uint32_t>(uint64_t{r} * (n_neurons_ - kRun) / (kRuns - 1));
-    };
-    for (uint32_t r = 0; r < kRuns; r++) {
-      if (r + 2 < kRuns) ask_for(first(r + 2), kRun);
-      score_signatures(first(r), nullptr, kRun, q, s, &s.score[r * kRun]);
-    }
-    s.choose.position.resize(std::max<size_t>(s.choose.position.size(), kSample + kBlock));
-    const Cut cut = active().largest(s.score.data(), kSample, rank, s.choose.position.data(), nullptr);
-    odd = !cut.known;
-    const float least = std::nextafter(cut.value, -std::numeric_limits<float>::infinity());  // ties, too
-    for (uint32_t at = 0; !odd && at < n_neurons_; at += kStep) {
-      const uint32_t some = std::min(kStep, n_neurons_ - at), soon = at + kAhead;
-      if (soon < n_neurons_) ask_for(soon, std::min(kStep, n_neurons_ - soon));
-      score_signatures(at, nullptr, some, q, s, s.score.data());
-      s.found.resize(std::max<size_t>(s.found.size(), n + some + kBlock));
-      s.near.resize(std::max<size_t>(s.near.size(), n + some + kBlock));
-      const uint32_t more = active().above(s.score.data(), some, least, &s.found[n], &s.near[n], odd);
-      for (uint32_t j = n; j < n + more; j++) s.found[j] += at;
-      n += more;
-    }
+  bool odd = std::isnan(least);
+  for (uint32_t at = 0; !odd && at < n_neurons_; at += kStep) {
+    const uint32_t some = std::min(kStep, n_neurons_ - at), soon = at + kAhead;
+    if (soon < n_neurons_) ask_for(soon, std::min(kStep, n_neurons_ - soon));
+    score_signatures(at, nullptr, some, q, s, s.score.data());
+    s.found.resize(std::max<size_t>(s.found.size(), n + some + kBlock));
+    s.near.resize(std::max<size_t>(s.near.size(), n + some + kBlock));
+    const uint32_t more = active().above(s.score.data(), some, least, &s.found[n], &s.near[n], odd);
+    for (uint32_t j = n; j < n + more; j++) s.found[j] += at;
+    n += more;
   }
   if (odd || n < wanted) {  // the sample misled
-    std::vector<float> score(round_up(n_neurons_, kBlock));
-    const Query* one = &q;
-    float* scores = score.data();
-    scan(0, n_neurons_, {&one, 1}, &scores, s);
-    return nearest(q, scores, wanted, s, out);
+    compare_all(q, wanted, s, out);
+    if (family_.tells_angles() && !std::isnan(least)) cost += n_neurons_;  // once more
+    return cost;
   }
   choose_largest(s.near.data(), n, wanted, salt_of(q), s.choose, out, s.found.data());
   for (uint32_t& at : out) at = s.found[at];
+  return cost;
+}
+
+void LshIndex::compare_all(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {
+  s.all.resize(round_up(n_neurons_, kBlock));
+  const Query* one = &q;
+  float* scores = s.all.data();
+  scan(0, n_neurons_, {&one, 1}, &scores, s);
+  nearest(q, scores, wanted, s, out);
 }
 
 void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::vector<uint32_t>& out) const {

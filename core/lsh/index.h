@@ -44,6 +44,7 @@ struct LookupScratch {
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
   std::vector<float> near;    // scores of those found
+  std::vector<float> all;            // of all neurons
   std::vector<uint64_t> met;  // a bit per neuron, likewise
   std::vector<float> score;   // per candidate
   std::vector<float> encode;  // width
@@ -72,10 +73,12 @@ class LshIndex {
             LookupScratch& scratch) const;
   void nearest(const Query& q, const float* score, uint32_t wanted, LookupScratch& scratch,
                std::vector<uint32_t>& out) const;
-  // Both for one query alone, of very many neurons, whose scores are nowhere kept: what could be among the nearest is
-  // known from a sample.
+  // Both for one query alone.
+  void compare_all(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
+  // The same of very many neurons (`scans_alone`), whose scores are not kept unless the sample misleads that tells which
+  // could be among the nearest. Returns the multiplications that it took beyond lookup_cost.
   bool scans_alone() const { return n_neurons_ >= kVeryMany && !family_.bytes(); }
-  void find(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
+  uint64_t find(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
   // Tables: of the neurons in the buckets probed, the `wanted` whose signatures are nearest to the query's (or that
   // collide with it most), ascending.
   void look_up(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
@@ -143,6 +146,7 @@ class LshIndex {
   void encode(uint32_t i, const float* sketch, float norm2, LookupScratch& scratch);
   uint32_t collect(const Query& q, LookupScratch& scratch) const;
   void ask_for(uint32_t first, uint32_t n) const;
+  float likely_least(const Query& q, uint32_t wanted, LookupScratch& scratch, uint64_t& cost) const;
   // What their signatures tell of the products of n neurons, these ids or from the first on, with a query. The angle
   // alone where a transform has made it order inner products; without one w.x + b is |v| |u| cos(angle).
   void score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& scratch,

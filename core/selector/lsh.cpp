@@ -39,7 +39,7 @@ class Lsh final : public Selector {
     counts.query += index_->family().query_cost(x, moves) + index_->lookup_cost(compares_all(ask));
     if (scans(ask)) return;
     if (alone(ask))
-      index_->find(query, wanted(ask), scratch.lookup, out.id);
+      counts.query += index_->find(query, wanted(ask), scratch.lookup, out.id);
     else
       index_->look_up(query, wanted(ask), scratch.lookup, out.id);
     propose_forced(ask.forced, out);
