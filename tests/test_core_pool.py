@@ -59,6 +59,18 @@ def same_bits(*nets: Any) -> None:
         assert np.array_equal(nets[0].pool(), other.pool())
 
 
+def same_on_any_number_of_threads(make: Any) -> None:
+    """Trains networks, one for each number of threads, in batches of several sizes."""
+    nets = []
+    for threads in (1, 2, 3, 5):
+        net = make()
+        for size in (16, 37, 101):
+            rows = np.tile(ORDER, 1 + size // N_ROWS)
+            train(net, rows, batch_size=size, threads=threads, none=True, rate=0.05)
+        nets.append(net)
+    same_bits(*nets)
+
+
 # ---- what is in it -------------------------------------------------------------------------------
 
 
@@ -182,14 +194,8 @@ def test_everything_in_the_pool_is_dense_training() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_same_bits_on_any_number_of_threads(name: str, layout: str, lookup: str) -> None:
     bits = {"code": "bits"} if lookup == "tables" else {}
-    nets = []
-    for threads in (1, 2, 3, 5):
-        net = network("softmax", twin.optimizer(name), layout, lookup=lookup, fill=30, **bits)
-        for size in (16, 37, 101):
-            rows = np.tile(ORDER, 1 + size // N_ROWS)
-            train(net, rows, batch_size=size, threads=threads, none=True, rate=0.05)
-        nets.append(net)
-    same_bits(*nets)
+    how = {"lookup": lookup, "fill": 30, **bits}
+    same_on_any_number_of_threads(lambda: network("softmax", twin.optimizer(name), layout, **how))
 
 
 def test_it_learns_what_a_dense_network_learns() -> None:

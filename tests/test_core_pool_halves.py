@@ -19,10 +19,10 @@ from test_core_pool import (
     ORDER,
     examples,
     network,
-    same_bits,
+    same_on_any_number_of_threads,
     step,
     train,
-)  # fmt: skip
+)
 
 can = pytest.mark.skipif(not _core.has_bfloat16(), reason="this processor has no AVX512-BF16")
 
@@ -117,9 +117,8 @@ def test_steps_too_small_for_eight_bits_hold_on_average() -> None:
         for each in (net, exact):
             train(each, rate=5e-4, batch_size=N_ROWS)
         step_taken = np.abs(twin.augmented(exact)[1][:, :-1] - old)
-        small.append(
-            step_taken < 2**-10 * np.abs(old)
-        )  # at most a quarter of what is between two numbers
+        quarter = 2**-10 * np.abs(old)  # of what is between two numbers, at most
+        small.append(step_taken < quarter)
     assert np.mean(small) > 0.9  # the nearest would have stood still
     wanted, moved = (twin.augmented(each)[1][:, :-1] - before for each in (exact, net))
     slope = (moved * wanted).sum() / (wanted**2).sum()
@@ -129,14 +128,8 @@ def test_steps_too_small_for_eight_bits_hold_on_average() -> None:
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=can)])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_same_bits_on_any_number_of_threads(name: str, precision: str) -> None:
-    nets = []
-    for threads in (1, 2, 3, 5):
-        net = halves(opt=twin.optimizer(name), fill=30, precision=precision)
-        for size in (16, 37, 101):
-            rows = np.tile(ORDER, 1 + size // N_ROWS)
-            train(net, rows, batch_size=size, threads=threads, none=True, rate=0.05)
-        nets.append(net)
-    same_bits(*nets)
+    how = {"fill": 30, "precision": precision}
+    same_on_any_number_of_threads(lambda: halves(opt=twin.optimizer(name), **how))
 
 
 @can

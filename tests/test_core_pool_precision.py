@@ -18,6 +18,7 @@ from test_core_pool import (
     examples,
     network,
     same_bits,
+    same_on_any_number_of_threads,
     train,
 )
 
@@ -126,14 +127,8 @@ def test_a_step_is_the_twins(n: int, fill: int, n_hidden: int, loss: str) -> Non
 @pytest.mark.parametrize("layout", ["neuron", "input"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_same_bits_on_any_number_of_threads(name: str, layout: str) -> None:
-    nets = []
-    for threads in (1, 2, 3, 5):
-        net = network("softmax", twin.optimizer(name), layout, fill=30, precision="bfloat16")
-        for size in (16, 37, 101):
-            rows = np.tile(ORDER, 1 + size // N_ROWS)
-            train(net, rows, batch_size=size, threads=threads, none=True, rate=0.05)
-        nets.append(net)
-    same_bits(*nets)
+    how = {"fill": 30, "precision": "bfloat16"}
+    same_on_any_number_of_threads(lambda: network("softmax", twin.optimizer(name), layout, **how))
 
 
 @can

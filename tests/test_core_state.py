@@ -312,5 +312,6 @@ def test_training_equals_the_twins(state: str, layout: str, batch_size: int, l2:
 def test_a_state_is_refused_where_there_is_none_to_keep() -> None:
     with pytest.raises(ValueError, match=r"state must be 'float32' unless .* got 'row' with 'sgd'"):
         _core.Network(2, [twin.layer(2)], "softmax", twin.optimizer("sgd/row"), 0)
-    with pytest.raises(ValueError, match="one of float32, bfloat16, row, 8-bit, got 'int4'"):
+    words = "state must be one of float32, bfloat16, row, 8-bit, got 'int4'"
+    with pytest.raises(ValueError, match=words):
         twin.optimizer("adam/int4")
