@@ -116,8 +116,8 @@ class Adam(Optimizer):
     (0.9, 'row')
 
     Source: Kingma and Ba (2015), algorithm 1; stochastic rounding after Gupta et al. (2015),
-    arXiv 1502.02551; states
-    of eight bits after Dettmers et al. (2022), arXiv 2110.02861, whose numbers are others.
+    arXiv 1502.02551; states of eight bits after Dettmers et al. (2022), arXiv 2110.02861, whose
+    numbers are others.
     """
 
     word: ClassVar[str] = "adam"
