@@ -44,7 +44,7 @@ struct LookupScratch {
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
   std::vector<float> near;    // scores of those found
-  std::vector<float> all;            // of all neurons
+  std::vector<float> all;     // of all neurons
   std::vector<uint64_t> met;  // a bit per neuron, likewise
   std::vector<float> score;   // per candidate
   std::vector<float> encode;  // width
@@ -75,8 +75,8 @@ class LshIndex {
                std::vector<uint32_t>& out) const;
   // Both for one query alone.
   void compare_all(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
-  // The same of very many neurons (`scans_alone`), whose scores are not kept unless the sample misleads that tells which
-  // could be among the nearest. Returns the multiplications that it took beyond lookup_cost.
+  // The same of very many neurons (`scans_alone`), whose scores are not kept unless the sample misleads that tells
+  // which could be among the nearest. Returns the multiplications that it took beyond lookup_cost.
   bool scans_alone() const { return n_neurons_ >= kVeryMany && !family_.bytes(); }
   uint64_t find(const Query& q, uint32_t wanted, LookupScratch& scratch, std::vector<uint32_t>& out) const;
   // Tables: of the neurons in the buckets probed, the `wanted` whose signatures are nearest to the query's (or that
