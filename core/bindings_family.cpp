@@ -102,8 +102,8 @@ struct PyTables {
   }
 };
 
-// The `wanted` neurons of the first layer whose hashes are nearest to a row's, by a query `alone` or from all scores, and
-// the multiplications that the first took beyond a scan's.
+// The `wanted` neurons of the first layer whose hashes are nearest to a row's, by a query `alone` or from all scores,
+// and the multiplications that the first took beyond a scan's.
 nb::tuple nearest(Network& net, const PyBatch& x, uint32_t wanted, bool alone) {
   check_ready(net, x);
   const LshIndex* index = net.layers()[0].index();

@@ -14,7 +14,7 @@ namespace hashgrad {
 namespace {
 
 constexpr uint32_t kStalenessSample = 64;
-constexpr uint32_t kStrip = 2048;  // neurons, of a scan of signatures
+constexpr uint32_t kStrip = 2048;                 // neurons, of a scan of signatures
 constexpr uint32_t kSample = 1 << 14, kRun = 64;  // scores that tell what may be among the nearest; neighbours in it
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
@@ -295,9 +295,7 @@ float LshIndex::likely_least(const Query& q, uint32_t wanted, LookupScratch& s, 
   const double share = double{wanted} * kSample / n_neurons_;
   const auto rank = static_cast<uint32_t>(share + 6 * std::sqrt(share) + 16);
   if (rank > kSample / 4) return kUnknown;
-  const auto first = [&](uint32_t r) {
-    return static_cast<uint32_t>(uint64_t{r} * (n_neurons_ - kRun) / (kRuns - 1));
-  };
+  const auto first = [&](uint32_t r) { return static_cast<uint32_t>(uint64_t{r} * (n_neurons_ - kRun) / (kRuns - 1)); };
   for (uint32_t r = 0; r < kRuns; r++) {
     if (r + 2 < kRuns) ask_for(first(r + 2), kRun);
     score_signatures(first(r), nullptr, kRun, q, s, &s.score[r * kRun]);
