@@ -1,43 +1,58 @@
-// Sixteen floats at a time: one AVX-512 register, two of AVX2, four of NEON; the compiler lowers it.
+// Sixteen floats at a time.
 
-using Block = float __attribute__((vector_size(64)));
+using Block = Vector<float, 16>;
+using Lanes = Vector<int32_t, 16>;  // of a comparison
 
-inline __attribute__((always_inline)) Block load(const float* p) {
-  Block b;
-  __builtin_memcpy(&b, p, sizeof b);
-  return b;
-}
-inline __attribute__((always_inline)) void store(float* p, const Block& b) { __builtin_memcpy(p, &b, sizeof b); }
+HASHGRAD_INLINE Block load(const float* p) { return load_as<Block>(p); }
+HASHGRAD_INLINE void store(float* p, const Block& b) { store_as(p, b); }
 
-using Lanes = decltype(Block() != Block());
-inline __attribute__((always_inline)) void store_where(Lanes lanes, float* p, const Block& b, const Block& old) {
+HASHGRAD_INLINE void store_where(const Lanes& lanes, float* p, const Block& b, const Block& old) {
 #ifdef __AVX512F__
   (void)old;
   _mm512_mask_storeu_ps(p, _mm512_test_epi32_mask(reinterpret_cast<__m512i>(lanes), reinterpret_cast<__m512i>(lanes)),
                         reinterpret_cast<__m512>(b));
 #else
-  store(p, lanes ? b : old);
+  store(p, choose(lanes, b, old));
 #endif
 }
 inline float root(float x) { return __builtin_sqrtf(x); }
-inline __attribute__((always_inline)) Block root(Block x) {
-#ifdef __AVX512F__
-  return reinterpret_cast<Block>(_mm512_sqrt_ps(reinterpret_cast<__m512>(x)));
+template <class V>
+HASHGRAD_INLINE V root(const V& x) {
+  if constexpr (kIsPair<V>) {
+    return {root(x.low), root(x.high)};
+  } else {
+#if defined(__AVX512F__)
+    return reinterpret_cast<V>(_mm512_sqrt_ps(reinterpret_cast<__m512>(x)));
+#elif defined(__AVX2__)
+    return reinterpret_cast<V>(_mm256_sqrt_ps(reinterpret_cast<__m256>(x)));
 #else
-  for (int k = 0; k < 16; k++) x[k] = __builtin_sqrtf(x[k]);
-  return x;
+    V y;
+    for (uint32_t k = 0; k < kLength<V>; k++) y[k] = __builtin_sqrtf(x[k]);
+    return y;
 #endif
+  }
 }
 
 // The sum of a block, always in the same order: of each four (0 + 2) + (1 + 3), and so of the four fours. Four blocks
 // at once come out the same as one at a time.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+inline float sum(const Block& b) {
+  const auto fours = [](__m256 x) __attribute__((always_inline)) {
+    const __m256 two = _mm256_add_ps(x, _mm256_permute_ps(x, 0x4e));  // 0 + 2, 1 + 3
+    return _mm256_add_ps(two, _mm256_permute_ps(two, 0xb1));
+  };
+  const __m256 half = _mm256_add_ps(fours(reinterpret_cast<__m256>(b.low)), fours(reinterpret_cast<__m256>(b.high)));
+  return _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
+#else
 inline float sum(const Block& b) {
   float four[4];
-  for (int q = 0; q < 4; q++) four[q] = (b[4 * q] + b[4 * q + 2]) + (b[4 * q + 1] + b[4 * q + 3]);
+  for (uint32_t q = 0; q < 4; q++) four[q] = (b[4 * q] + b[4 * q + 2]) + (b[4 * q + 1] + b[4 * q + 3]);
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
+#endif
 inline void sum_four(const Block* b, float* out) {
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
   const auto low = [](__m512 x, __m512 y) { return _mm512_unpacklo_ps(x, y); };
   const auto high = [](__m512 x, __m512 y) { return _mm512_unpackhi_ps(x, y); };
   const auto x = reinterpret_cast<__m512>(b[0]), y = reinterpret_cast<__m512>(b[1]);
@@ -47,9 +62,27 @@ inline void sum_four(const Block* b, float* out) {
   const __m512 s = _mm512_add_ps(_mm512_shuffle_ps(xy, zw, 0x44), _mm512_shuffle_ps(xy, zw, 0xee));  // x, y, z, w
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1));
   _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+#elif defined(__AVX2__)
+  const auto fours = [](const auto& a, const auto& b, const auto& c, const auto& d) __attribute__((always_inline)) {
+    const auto x = reinterpret_cast<__m256>(a), y = reinterpret_cast<__m256>(b);
+    const auto z = reinterpret_cast<__m256>(c), w = reinterpret_cast<__m256>(d);
+    const __m256 xy = _mm256_add_ps(_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
+    const __m256 zw = _mm256_add_ps(_mm256_unpacklo_ps(z, w), _mm256_unpackhi_ps(z, w));
+    return _mm256_add_ps(_mm256_shuffle_ps(xy, zw, 0x44), _mm256_shuffle_ps(xy, zw, 0xee));
+  };
+  const __m256 half =
+      _mm256_add_ps(fours(b[0].low, b[1].low, b[2].low, b[3].low), fours(b[0].high, b[1].high, b[2].high, b[3].high));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
 #else
   for (int r = 0; r < 4; r++) out[r] = sum(b[r]);
 #endif
+}
+
+// n numbers, a multiple of sixteen, in strips of as many blocks as sums may hold in registers, and narrower ones.
+template <int kWidth = kHeld, class Strip>
+HASHGRAD_INLINE void in_strips(size_t n, const Strip& strip, size_t at = 0) {
+  for (; at + 16 * kWidth <= n; at += 16 * kWidth) strip.template operator()<kWidth>(at);
+  if constexpr (kWidth > 1) in_strips<kWidth / 2>(n, strip, at);
 }
 
 float dot(const float* a, const float* b, size_t n) {

@@ -7,6 +7,8 @@
 // moment old, and an update may be lost when two threads meet on it, which sparse active sets make
 // rare.
 
+#include "kernels/vector.inl"  // first: the others are written in it
+
 #include "kernels/block.inl"
 #include "kernels/choose.inl"
 #include "kernels/codes.inl"

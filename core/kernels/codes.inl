@@ -55,7 +55,7 @@ void dot_codes(const uint8_t* w, size_t stride, const uint32_t* rows, uint32_t n
 #if defined(__AVX2__)
 // Four rows of kCodes neurons, of which each byte is turned to lie beside the three others of its neuron: then one
 // instruction multiplies and adds all four. `sum` has the neurons of each 16 in fours: fours 0 of all 16, fours 1, ...
-inline __attribute__((always_inline)) void add_four_rows(const uint8_t* const* row, size_t at, Codes four, Codes* sum) {
+HASHGRAD_INLINE void add_four_rows(const uint8_t* const* row, size_t at, Codes four, Codes* sum) {
 #if defined(__AVX512VNNI__)
   const Codes a = load_codes(row[0] + at), b = load_codes(row[1] + at);
   const Codes c = load_codes(row[2] + at), d = load_codes(row[3] + at);
@@ -78,7 +78,7 @@ inline __attribute__((always_inline)) void add_four_rows(const uint8_t* const* r
 }
 
 // The sums of kCodes neurons from `at` on, in order again, as numbers.
-inline __attribute__((always_inline)) void finish_codes(const Codes* sum, size_t at, const Scale& scale, float* out) {
+HASHGRAD_INLINE void finish_codes(const Codes* sum, size_t at, const Scale& scale, float* out) {
 #if defined(__AVX512VNNI__)
   const Codes low01 = _mm512_shuffle_i32x4(sum[0], sum[1], 0x44), high01 = _mm512_shuffle_i32x4(sum[0], sum[1], 0xee);
   const Codes low23 = _mm512_shuffle_i32x4(sum[2], sum[3], 0x44), high23 = _mm512_shuffle_i32x4(sum[2], sum[3], 0xee);
@@ -125,7 +125,9 @@ void add_codes(const uint8_t* w, size_t stride, const uint32_t* index, const int
                uint32_t n_neurons, const Scale& scale, float* out) {
   uint32_t at = 0;
 #if defined(__AVX2__)
-  for (; at + 4 * kCodes <= n_neurons; at += 4 * kCodes) add_codes_strip<4>(w, stride, index, value, n, at, scale, out);
+  constexpr uint32_t kGroups = kHeld / 2;  // each has four sums
+  for (; at + kGroups * kCodes <= n_neurons; at += kGroups * kCodes)
+    add_codes_strip<kGroups>(w, stride, index, value, n, at, scale, out);
   for (; at < n_neurons; at += kCodes) add_codes_strip<1>(w, stride, index, value, n, at, scale, out);
 #endif
   for (; at < n_neurons; at += 64) {

@@ -13,10 +13,7 @@ inline void add_strip(const float* w, size_t stride, const Row& x, float* z) {
 }
 
 void add_columns(const float* w, size_t stride, const Row& x, uint32_t n, float* z) {
-  uint32_t at = 0;
-  for (; at + 128 <= n; at += 128) add_strip<8>(w + at, stride, x, z + at);
-  for (; at + 64 <= n; at += 64) add_strip<4>(w + at, stride, x, z + at);
-  for (; at < n; at += 16) add_strip<1>(w + at, stride, x, z + at);
+  in_strips(n, [&]<int kWidth>(size_t at) { add_strip<kWidth>(w + at, stride, x, z + at); });
 }
 
 // kRows input rows against one example's neurons, which all rows share: what each index and value costs to read is

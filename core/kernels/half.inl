@@ -3,8 +3,7 @@
 // thousandth a step, and numbers of eight bits lie four thousandths apart or more, so that it would stand still; so
 // would weights, when steps get small.
 
-using Word = uint32_t __attribute__((vector_size(64)));
-using Half = uint16_t __attribute__((vector_size(32)));
+using Word = Vector<uint32_t, 16>;
 
 // Random bits of a column, or of sixteen: multiples of an odd number, shifted by the row's key (a Weyl sequence after
 // Cranley and Patterson 1976). A key is new in each update, so that those of a weight are independent from step to
@@ -13,9 +12,9 @@ using Half = uint16_t __attribute__((vector_size(32)));
 constexpr uint32_t kSpread = 0x9e376a09u;
 
 inline uint32_t random_bits(size_t column, uint32_t key) { return static_cast<uint32_t>(column) * kSpread + key; }
-inline __attribute__((always_inline)) Word random_block(size_t first, uint32_t key) {
-  constexpr Word kLane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  return kLane * kSpread + random_bits(first, key);
+HASHGRAD_INLINE Word random_block(size_t first, uint32_t key) {
+  static constexpr uint32_t kLanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return load_as<Word>(kLanes) * kSpread + random_bits(first, key);
 }
 
 // A float's bits plus sixteen random ones, of which the upper half is stored: what carries over rounds up. Infinity
@@ -27,26 +26,20 @@ inline void store_one(uint16_t* p, size_t j, float x, uint32_t random) {
   p[j] = static_cast<uint16_t>((__builtin_bit_cast(uint32_t, x) + random) >> 16);
 }
 
-inline __attribute__((always_inline)) Block load_block(const float* p) { return load(p); }
-inline __attribute__((always_inline)) Block load_block(const uint16_t* p) {
+HASHGRAD_INLINE Block load_block(const float* p) { return load(p); }
+HASHGRAD_INLINE Block load_block(const uint16_t* p) {
 #ifdef __AVX512F__
   const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return reinterpret_cast<Block>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 #else
-  Half h;
-  __builtin_memcpy(&h, p, sizeof h);
-  return reinterpret_cast<Block>(__builtin_convertvector(h, Word) << 16);
+  return bits_as<Block>(load_as<Word>(p) << 16);
 #endif
 }
-inline __attribute__((always_inline)) void store_block(Lanes lanes, float* p, const Block& b, const Block& old,
-                                                       const Word&) {
+HASHGRAD_INLINE void store_block(Lanes lanes, float* p, const Block& b, const Block& old, const Word&) {
   store_where(lanes, p, b, old);
 }
-inline __attribute__((always_inline)) void store_block(Lanes lanes, uint16_t* p, const Block& b, const Block& old,
-                                                       const Word& random) {
-  const Word bits = lanes ? reinterpret_cast<Word>(b) + random : reinterpret_cast<Word>(old);
-  const Half h = __builtin_convertvector(bits >> 16, Half);
-  __builtin_memcpy(p, &h, sizeof h);
+HASHGRAD_INLINE void store_block(Lanes lanes, uint16_t* p, const Block& b, const Block& old, const Word& random) {
+  store_as(p, choose(lanes, bits_as<Word>(b) + random, bits_as<Word>(old)) >> 16);
 }
 
 // A row of bfloat16 as floats, and back; n a multiple of 16. What no step has moved comes back as it was: its lower
@@ -66,17 +59,16 @@ void narrow(const float* from, uint32_t n, uint32_t key, uint16_t* to) {
 // are evenly spaced would not do for m: a weight whose gradients are a thousandth of its row's largest would step by
 // nothing or by eight times what it should.) What lies between two is rounded at random; what no step has moved comes
 // back as it was while the unit stays, and where units change, as powers of two, if it is not near the least.
-using Whole16 = int32_t __attribute__((vector_size(64)));
-using Signed16 = int8_t __attribute__((vector_size(16)));
-using Bytes16 = uint8_t __attribute__((vector_size(16)));
+using Whole = Vector<int32_t, 16>;
 constexpr uint32_t kByteShift = 20;  // of a float's bits: eight of exponent and three of mantissa are left
 constexpr uint32_t kFirstM = 112u << 3, kFirstV = 96u << 3;
 constexpr float kEvenM = 0x1p-14f, kStepM = 0x1p-17f;
 constexpr float kUnitLeast = 1e-30f, kUnitMost = 1e30f;  // so that inverses are numbers
 
 inline float largest_of(const Block& x) {
-  float most = 0.f;
-  for (int k = 0; k < 16; k++) most = x[k] > most ? x[k] : most;
+  float each[16], most = 0.f;
+  store(each, x);
+  for (const float v : each) most = v > most ? v : most;
   return most;
 }
 inline float unit_of(float most) {
@@ -107,27 +99,25 @@ Units narrow_moments(const float* m, const float* v, uint32_t n, uint32_t key, i
   const Block none = {};
   Block largest_m = none, largest_v = none;
   for (uint32_t j = 0; j < n; j += 16) {
-    const Block x = load(m + j), size = x < none ? -x : x, y = load(v + j);
-    largest_m = size > largest_m ? size : largest_m;
-    largest_v = y > largest_v ? y : largest_v;
+    const Block x = load(m + j), size = choose(x < none, -x, x), y = load(v + j);
+    largest_m = choose(size > largest_m, size, largest_m);
+    largest_v = choose(y > largest_v, y, largest_v);
   }
   const Units units{unit_of(largest_of(largest_m)), unit_of(largest_of(largest_v))};
   const float inverse_m = units.m > 0.f ? 1.f / units.m : 0.f, inverse_v = units.v > 0.f ? 1.f / units.v : 0.f;
   for (uint32_t j = 0; j < n; j += 16) {
     const Word random = random_block(j, key), low = random & 0xffffu;
-    const Block x = load(m + j) * inverse_m, size = x < none ? -x : x;
-    const Block up = __builtin_convertvector(low, Block) * 0x1p-16f;
-    const Word normal = ((reinterpret_cast<Word>(size) + (low << 4)) >> kByteShift) - kFirstM;
-    const Block even = size < kEvenM ? size * (1.f / kStepM) + up : none;
-    const Word steps = reinterpret_cast<Word>(__builtin_convertvector(even, Whole16));
-    const Whole16 code = reinterpret_cast<Whole16>(size < kEvenM ? steps : normal);
-    const Signed16 first = __builtin_convertvector(x < none ? -code : code, Signed16);
+    const Block x = load(m + j) * inverse_m, size = choose(x < none, -x, x);
+    const Block up = convert<Block>(low) * 0x1p-16f;
+    const Word normal = ((bits_as<Word>(size) + (low << 4)) >> kByteShift) - kFirstM;
+    const Block even = choose(size < kEvenM, size * (1.f / kStepM) + up, none);
+    const Word steps = bits_as<Word>(convert<Whole>(even));
+    const Whole code = bits_as<Whole>(choose(size < kEvenM, steps, normal));
+    store_as(to_m + j, choose(x < none, -code, code));
     const Block y = load(v + j) * inverse_v;
-    const Word bits = (reinterpret_cast<Word>(y) + (random >> 16 << 4)) >> kByteShift, least = Word() + kFirstV + 1;
-    const Word some = (bits > least ? bits : least) - kFirstV;
-    const Bytes16 second = __builtin_convertvector(y > none ? some : Word(), Bytes16);
-    __builtin_memcpy(to_m + j, &first, sizeof first);
-    __builtin_memcpy(to_v + j, &second, sizeof second);
+    const Word bits = (bits_as<Word>(y) + (random >> 16 << 4)) >> kByteShift, least = Word() + kFirstV + 1;
+    const Word some = choose(bits > least, bits, least) - kFirstV;
+    store_as(to_v + j, choose(y > none, some, Word()));
   }
   return units;
 }

@@ -13,11 +13,7 @@ inline void project_strip(const float* p, size_t width, const uint32_t* index, c
 }
 
 void project(const float* p, size_t width, const uint32_t* index, const float* value, uint32_t n, float* out) {
-  size_t at = 0;
-  for (; at + 128 <= width; at += 128) project_strip<8>(p + at, width, index, value, n, out + at);
-  for (; at + 64 <= width; at += 64) project_strip<4>(p + at, width, index, value, n, out + at);
-  for (; at + 32 <= width; at += 32) project_strip<2>(p + at, width, index, value, n, out + at);
-  for (; at < width; at += 16) project_strip<1>(p + at, width, index, value, n, out + at);
+  in_strips(width, [&]<int kWidth>(size_t at) { project_strip<kWidth>(p + at, width, index, value, n, out + at); });
 }
 
 template <int kWords>  // the number of words known to the compiler: rows become straight-line code; 0: it is not

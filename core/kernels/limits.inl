@@ -1,15 +1,16 @@
 // What this machine can do at best: the floors that the other kernels are measured against.
 
 float stream(const float* x, size_t n) {
-  Block s[8] = {};
+  Block s[kHeld] = {};
   size_t i = 0;
-  for (; i + 128 <= n; i += 128)
-    for (size_t k = 0; k < 8; k++) s[k] += load(x + i + 16 * k);
-  return sum(((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])));
+  for (; i + 16 * kHeld <= n; i += 16 * kHeld)
+    for (size_t k = 0; k < kHeld; k++) s[k] += load(x + i + 16 * k);
+  for (size_t k = 1; k < kHeld; k++) s[0] += s[k];
+  return sum(s[0]);
 }
 
 float products(const float* x, size_t rounds) {
-  constexpr int kChains = 10;  // a sum waits four or five cycles for its last addition, and two start in each
+  constexpr int kChains = kHeld + 1;  // a sum waits four or five cycles for its last addition, and two start in each
   Block s[kChains] = {};
   const Block a = load(x), b = load(x + 16);
   for (size_t round = 0; round < rounds; round++)

@@ -10,29 +10,31 @@ constexpr uint32_t kLane = 8, kTileRows = 6, kTileLanes = 2;
 #else
 constexpr uint32_t kLane = 4, kTileRows = 3, kTileLanes = 4;
 #endif
-using Lane = float __attribute__((vector_size(4 * kLane)));
+using Lane = Vector<float, kLane>;
 constexpr uint32_t kTileSteps = 256;  // of the sum, so that what is read of b stays in the nearest caches
 
-template <uint32_t kRows>
-inline __attribute__((always_inline)) void tile(const float* const* a, size_t a_step, const float* b, size_t b_row,
-                                                const uint32_t* b_rows, uint32_t steps, uint32_t lanes, float* c,
-                                                size_t c_row) {
-  Lane s[kRows][kTileLanes];
+template <uint32_t kRows, uint32_t kLanes>
+HASHGRAD_INLINE void tile(const float* const* a, size_t a_step, const float* b, size_t b_row, const uint32_t* b_rows,
+                          uint32_t steps, float* c, size_t c_row) {
+  Lane s[kRows][kLanes];
   for (uint32_t r = 0; r < kRows; r++)
-    for (uint32_t n = 0; n < kTileLanes; n++)
-      if (n < lanes) __builtin_memcpy(&s[r][n], c + r * c_row + kLane * n, sizeof(Lane));
+    for (uint32_t n = 0; n < kLanes; n++) s[r][n] = load_as<Lane>(c + r * c_row + kLane * n);
   for (uint32_t k = 0; k < steps; k++) {
     const float* from = b + b_row * (b_rows ? b_rows[k] : k);
-    Lane x[kTileLanes];
-    for (uint32_t n = 0; n < kTileLanes; n++)
-      if (n < lanes) __builtin_memcpy(&x[n], from + kLane * n, sizeof(Lane));
+    Lane x[kLanes];
+    for (uint32_t n = 0; n < kLanes; n++) x[n] = load_as<Lane>(from + kLane * n);
     for (uint32_t r = 0; r < kRows; r++)
-      for (uint32_t n = 0; n < kTileLanes; n++)
-        if (n < lanes) s[r][n] += a[r][k * a_step] * x[n];
+      for (uint32_t n = 0; n < kLanes; n++) s[r][n] += a[r][k * a_step] * x[n];
   }
   for (uint32_t r = 0; r < kRows; r++)
-    for (uint32_t n = 0; n < kTileLanes; n++)
-      if (n < lanes) __builtin_memcpy(c + r * c_row + kLane * n, &s[r][n], sizeof(Lane));
+    for (uint32_t n = 0; n < kLanes; n++) store_as(c + r * c_row + kLane * n, s[r][n]);
+}
+
+// m rows: as many as a tile has, again and again, and the rest at once.
+template <uint32_t kRows = kTileRows, class Rows>
+inline void in_rows(uint32_t m, const Rows& rows, uint32_t i = 0) {
+  for (; i + kRows <= m; i += kRows) rows.template operator()<kRows>(i);
+  if constexpr (kRows > 1) in_rows<kRows - 1>(m, rows, i);
 }
 
 // Columns of the result, so many lanes of them, from step `from` of the sum on.
@@ -40,20 +42,15 @@ template <uint32_t kLanes>
 inline void tiles(const Factor& a, uint32_t from, uint32_t m, const float* b, size_t b_row, const uint32_t* b_rows,
                   uint32_t steps, float* c, size_t c_row) {
   const auto row = [&](uint32_t i) { return a.data + a.row * (a.rows ? a.rows[i] : i) + from * a.step; };
-  uint32_t i = 0;
-  for (; i + kTileRows <= m; i += kTileRows) {
-    const float* rows[kTileRows];
-    for (uint32_t r = 0; r < kTileRows; r++) {
+  in_rows(m, [&]<uint32_t kRows>(uint32_t i) {
+    const float* rows[kRows];
+    for (uint32_t r = 0; r < kRows; r++) {
       rows[r] = row(i + r);
-      if (a.rows && i + kTileRows + r < m)  // scattered rows that come next
-        for (uint32_t k = 0; k < steps; k += 16) __builtin_prefetch(row(i + kTileRows + r) + k);
+      if (a.rows && i + kRows + r < m)  // scattered rows that come next
+        for (uint32_t k = 0; k < steps; k += 16) __builtin_prefetch(row(i + kRows + r) + k);
     }
-    tile<kTileRows>(rows, a.step, b, b_row, b_rows, steps, kLanes, c + i * c_row, c_row);
-  }
-  for (; i < m; i++) {
-    const float* one[1] = {row(i)};
-    tile<1>(one, a.step, b, b_row, b_rows, steps, kLanes, c + i * c_row, c_row);
-  }
+    tile<kRows, kLanes>(rows, a.step, b, b_row, b_rows, steps, c + i * c_row, c_row);
+  });
 }
 
 void multiply(const Factor& a, uint32_t m, const Factor& b, uint32_t k, uint32_t n, float* c, size_t c_row) {
@@ -95,10 +92,9 @@ template <uint32_t kLanes>
 HASHGRAD_BFLOAT16 inline void tiles_of_pairs(const Pairs& a, uint32_t from, uint32_t m, const uint32_t* b, size_t b_row,
                                              uint32_t steps, float* c, size_t c_row) {
   const uint32_t* rows = a.data + from * a.step;
-  uint32_t i = 0;
-  for (; i + kTileRows <= m; i += kTileRows)
-    tile_of_pairs<kTileRows, kLanes>(rows + i * a.row, a.row, a.step, b, b_row, steps, c + i * c_row, c_row);
-  for (; i < m; i++) tile_of_pairs<1, kLanes>(rows + i * a.row, a.row, a.step, b, b_row, steps, c + i * c_row, c_row);
+  in_rows(m, [&]<uint32_t kRows>(uint32_t i) HASHGRAD_BFLOAT16 {
+    tile_of_pairs<kRows, kLanes>(rows + i * a.row, a.row, a.step, b, b_row, steps, c + i * c_row, c_row);
+  });
 }
 
 HASHGRAD_BFLOAT16 void multiply_pairs(const Pairs& a, uint32_t m, const Pairs& b, uint32_t k, uint32_t n, float* c,
@@ -132,14 +128,11 @@ HASHGRAD_BFLOAT16 void pair_columns(const float* x, uint32_t n, uint32_t* out) {
 
 // e^x to a few units of the last digit: x = n log 2 + r, |r| <= log(2) / 2, and a polynomial in r. NaN stays NaN; below
 // -87 it is the smallest normal number, or a few times it.
-inline __attribute__((always_inline)) Block exponential(const Block& x) {
-  using Whole = int32_t __attribute__((vector_size(64)));
-  Block y = x < -87.f ? Block{} - 87.f : x;
-  y = y > 88.f ? Block{} + 88.f : y;
+HASHGRAD_INLINE Block exponential(const Block& x) {
+  Block y = choose(x < -87.f, Block{} - 87.f, x);
+  y = choose(y > 88.f, Block{} + 88.f, y);
   const Block shifted = y * 1.44269504f + 12582912.f;  // 1.5 * 2^23: the nearest whole number, in the low bits
   const Block n = shifted - 12582912.f;
-  Whole bits;
-  __builtin_memcpy(&bits, &shifted, sizeof bits);
   const Block r = (y - n * 0.693359375f) + n * 2.12194440e-4f;
   Block p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -147,10 +140,7 @@ inline __attribute__((always_inline)) Block exponential(const Block& x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = (p * r) * r + r + 1.f;
-  Whole power = (bits << 23) + 0x3f800000;
-  Block scale;
-  __builtin_memcpy(&scale, &power, sizeof scale);
-  return p * scale;
+  return p * bits_as<Block>((bits_as<Vector<int32_t, 16>>(shifted) << 23) + 0x3f800000);
 }
 
 // Of sixteen examples side by side: a number taken from each neuron's z, or one multiplied with it and another with
@@ -168,7 +158,7 @@ void softmax(float* z, size_t row, uint32_t n, float* top, float* total) {
   Block most = load(z);
   for (uint32_t i = 1; i < n; i++) {
     const Block x = load(z + i * row);
-    most = x > most ? x : most;
+    most = choose(x > most, x, most);
   }
   Block sum{};
   for (uint32_t i = 0; i < n; i++) {
@@ -187,13 +177,16 @@ void logistic(float* z, size_t row, uint32_t n, float* total) {
   Block whole{}, product = Block{} + 1.f;
   for (uint32_t i = 0; i < n; i++) {
     const Block x = load(z + i * row);
-    const Block e = exponential(x > 0.f ? -x : x);
+    const Block e = exponential(choose(x > 0.f, -x, x));
     const Block part = 1.f / (1.f + e);
-    store(z + i * row, x > 0.f ? part : e * part);
-    whole += x > 0.f ? x : Block{};
+    store(z + i * row, choose(x > 0.f, part, e * part));
+    whole += choose(x > 0.f, x, Block{});
     product *= 1.f + e;
     if (i % 64 == 63 || i + 1 == n) {  // at most 2^64 by now
-      for (int lane = 0; lane < 16; lane++) whole[lane] += __builtin_logf(product[lane]);
+      float each[16];
+      store(each, product);
+      for (float& x : each) x = __builtin_logf(x);
+      whole += load(each);
       product = Block{} + 1.f;
     }
   }

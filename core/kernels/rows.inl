@@ -1,27 +1,40 @@
 // Neuron-major weights: a neuron is a row of `stride` floats or bfloat16.
 
 // w[index[0..n)], n <= 16, zeros beyond.
-inline __attribute__((always_inline)) Block gather(const float* w, const uint32_t* index, uint32_t n) {
+template <class V, class Stored>
+HASHGRAD_INLINE V gather_all(const Stored* w, const uint32_t* index) {
+  if constexpr (kIsPair<V>) {
+    return {gather_all<typename V::Part>(w, index), gather_all<typename V::Part>(w, index + kLength<V> / 2)};
+  } else {
+    V x{};
+    for (uint32_t e = 0; e < kLength<V>; e++) x[e] = load_one(w, index[e]);
+    return x;
+  }
+}
+template <class Stored>
+HASHGRAD_INLINE Block gather_one_by_one(const Stored* w, const uint32_t* index, uint32_t n) {
+  if (n == 16) return gather_all<Block>(w, index);
+  float x[16] = {};
+  for (uint32_t e = 0; e < n; e++) x[e] = load_one(w, index[e]);
+  return load(x);
+}
+HASHGRAD_INLINE Block gather(const float* w, const uint32_t* index, uint32_t n) {
 #ifdef __AVX512F__
   const auto some = static_cast<__mmask16>(n < 16 ? (1u << n) - 1 : 0xffff);
   const __m512i at = _mm512_maskz_loadu_epi32(some, index);
   return reinterpret_cast<Block>(_mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, at, w, 4));
 #else
-  Block b{};
-  for (uint32_t e = 0; e < n; e++) b[e] = w[index[e]];
-  return b;
+  return gather_one_by_one(w, index, n);
 #endif
 }
-inline __attribute__((always_inline)) Block gather(const uint16_t* w, const uint32_t* index, uint32_t n) {
-  Block b{};
-  for (uint32_t e = 0; e < n; e++) b[e] = load_one(w, index[e]);
-  return b;
+HASHGRAD_INLINE Block gather(const uint16_t* w, const uint32_t* index, uint32_t n) {
+  return gather_one_by_one(w, index, n);
 }
-inline __attribute__((always_inline)) Block load_some(const float* p, uint32_t n) {  // zeros beyond n <= 16
+HASHGRAD_INLINE Block load_some(const float* p, uint32_t n) {  // zeros beyond n <= 16
   if (n == 16) return load(p);
-  Block b{};
-  __builtin_memcpy(&b, p, n * sizeof(float));
-  return b;
+  float x[16] = {};
+  __builtin_memcpy(x, p, n * sizeof(float));
+  return load(x);
 }
 
 template <int kRows>
@@ -99,8 +112,5 @@ inline void sum_strip(const float* const* row, const float* a, uint32_t n, size_
 }
 
 void sum_rows(const float* const* row, const float* a, uint32_t n, size_t n_columns, float* out) {
-  size_t at = 0;
-  for (; at + 128 <= n_columns; at += 128) sum_strip<8>(row, a, n, at, out);
-  for (; at + 64 <= n_columns; at += 64) sum_strip<4>(row, a, n, at, out);
-  for (; at < n_columns; at += 16) sum_strip<1>(row, a, n, at, out);
+  in_strips(n_columns, [&]<int kWidth>(size_t at) { sum_strip<kWidth>(row, a, n, at, out); });
 }

@@ -45,12 +45,16 @@ constexpr bool kHasV = std::is_same_v<Rule, Adagrad> || std::is_same_v<Rule, Ada
 
 // a * x of a block of inputs and, of the weights that decay, their share.
 template <bool kDecay>
-inline __attribute__((always_inline)) Block gradient_of(const Block& w, float a, const Block& x, size_t first,
-                                                        const Step& s) {
+HASHGRAD_INLINE Block gradient_of(const Block& w, float a, const Block& x, size_t first, const Step& s) {
   Block g = a * x;
   if constexpr (kDecay) {
     Block decay = s.l2 * w;
-    if (first <= s.bias_column && s.bias_column < first + 16) decay[s.bias_column - first] = 0.f;
+    if (first <= s.bias_column && s.bias_column < first + 16) {
+      float each[16];
+      store(each, decay);
+      each[s.bias_column - first] = 0.f;
+      decay = load(each);
+    }
     g += decay;
   }
   return g;
@@ -59,8 +63,7 @@ inline __attribute__((always_inline)) Block gradient_of(const Block& w, float a,
 // Sixteen weights at once: those without gradient are computed too, and left alone (without AVX-512, or where the state
 // is bfloat16, written back as they were: another thread that trains without locks may lose a step of a weight there).
 template <class Rule, bool kDecay, class Stored>
-inline __attribute__((always_inline)) void step_block(float* w, Stored* m, Stored* v, float a, const float* x,
-                                                      size_t first, const Step& s) {
+HASHGRAD_INLINE void step_block(float* w, Stored* m, Stored* v, float a, const float* x, size_t first, const Step& s) {
   const Block input = load(x), none = {};
   const auto moves = input != none;
   const Block old_w = load(w), old_m = kHasM<Rule> ? load_block(m) : none, old_v = kHasV<Rule> ? load_block(v) : none;
@@ -118,7 +121,7 @@ float mean_square(const float* w, float a, const Row& x, const Step& s) {
       const size_t at = size_t{x.block[b]} * 16;
       const Block input = load(x.dense + at), g = gradient_of<kDecay>(kDecay ? load(w + at) : none, a, input, at, s);
       const Lanes moves = input != none;
-      squares += moves ? g * g : none;
+      squares += choose(moves, g * g, none);
       moved -= moves;  // true is -1
     }
     total = sum(squares);
