@@ -9,10 +9,10 @@ same network, 135,909 inputs - 128 ReLU - as many outputs as labels, whose biase
 labels' log-frequencies, with a softmax whose target is spread evenly over a row's labels, on two
 threads, and a rate that falls to zero. Ours trains on the batch's labels alone, or with
 `--query-every 1` on hard negatives that each row asks its hashes for. P@k is exact, over all test
-rows. `peers.py` says how the peers train. `full` evaluates all outputs with bfloat16 factors; of it
-a few steps are timed, and its epoch is extrapolated. Each contender has a process of its own, whose
-peak of memory includes the data and the evaluation; what a compiler takes, and judging, are not
-counted.
+rows. `peers.py` says how the peers train. Products are taken of bfloat16 where the processor has
+instructions for it. `full` evaluates all outputs; of it a few steps are timed, and its epoch is
+extrapolated. Each contender has a process of its own, whose peak of memory includes the data and
+the evaluation; what a compiler takes, and judging, are not counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import products
 import torch
-from contest import add_arguments, begin_alike, hold, peak_mebibytes, pooled
+from contest import HALVES, add_arguments, begin_alike, hold, peak_mebibytes, pooled
 from peers import Peer, Rows, Settings, seconds_a_step, train_epochs
 
 from hashgrad import Adam, Dense, Linear, Network, metrics
@@ -34,10 +34,10 @@ from hashgrad.halves import widened
 
 KS = (1, 3, 5)
 PEERS = {  # first guesses; --tune says better
-    "uniform": Settings("uniform", 2e-2, batch=512, negatives=2048, bf16=True),
-    "log-uniform": Settings("log-uniform", 2e-2, batch=512, negatives=2048, bf16=True),
-    "in-batch": Settings("in-batch", 1.8e-2, batch=512, negatives=0, bf16=True),
-    "full": Settings("full", 3e-3, batch=256, negatives=0, bf16=True),
+    "uniform": Settings("uniform", 2e-2, batch=512, negatives=2048, bf16=HALVES),
+    "log-uniform": Settings("log-uniform", 2e-2, batch=512, negatives=2048, bf16=HALVES),
+    "in-batch": Settings("in-batch", 1.8e-2, batch=512, negatives=0, bf16=HALVES),
+    "full": Settings("full", 3e-3, batch=256, negatives=0, bf16=HALVES),
 }
 RATES = (1e-3, 3e-3, 1e-2, 2e-2)
 BATCHES = (256, 1024)

@@ -16,10 +16,11 @@ import numpy as np
 from peers import SAMPLERS, Settings, grid, in_words
 
 import hashgrad
-from hashgrad import LSH, Network
+from hashgrad import LSH, Network, _core
 from hashgrad.bench.suite import circumstances
 
 OURS = "hashgrad"
+HALVES = _core.has_bfloat16()  # without instructions for it PyTorch takes ten times as long
 
 
 def pooled(n_outputs: int, wrong: int = 4, **more: Any) -> LSH:

@@ -8,7 +8,8 @@ Needs PyTorch and the text of `wiki-en-2018` in `$HASHGRAD_DATA` (`words.py` say
 are). Every contender is the same network, 8 x 58,488 inputs - 128 ReLU - 58,488 outputs whose
 biases begin at the words' log-frequencies (ours at those of its first 131,072 rows), on two
 threads, for the same seconds of training, while the rate falls to zero; so each point of a curve
-but the last would be higher in a run that ended there. Products of all are taken of bfloat16. Ours
+but the last would be higher in a run that ended there. Products of all are taken of bfloat16 where
+the processor has instructions for it. Ours
 trains on the batch's words and those that are drawn at random until there are `--fill`, or with
 `--query-every 1` on hard negatives that each position asks its hashes for. P@1 is exact, over
 a seeded sample of the held-out positions, the same for all. `peers.py` says how the peers train.
@@ -26,15 +27,15 @@ from typing import Any
 import numpy as np
 import torch
 import words
-from contest import add_arguments, begin_alike, hold, peak_mebibytes, pooled
+from contest import HALVES, add_arguments, begin_alike, hold, peak_mebibytes, pooled
 from peers import Peer, Rows, Settings, train_for
 
 from hashgrad import Adam, Dense, Network
 
 PEERS = {  # first guesses; --tune says better
-    "uniform": Settings("uniform", 3e-3, batch=1024, negatives=2048, bf16=True),
-    "log-uniform": Settings("log-uniform", 1e-2, batch=512, negatives=2048, bf16=True),
-    "in-batch": Settings("in-batch", 3e-3, batch=1024, negatives=0, bf16=True),
+    "uniform": Settings("uniform", 3e-3, batch=1024, negatives=2048, bf16=HALVES),
+    "log-uniform": Settings("log-uniform", 1e-2, batch=512, negatives=2048, bf16=HALVES),
+    "in-batch": Settings("in-batch", 3e-3, batch=1024, negatives=0, bf16=HALVES),
 }
 RATES = (3e-3, 1e-2, 2e-2)
 BATCHES = (512, 1024, 2048)

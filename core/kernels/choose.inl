@@ -105,6 +105,16 @@ inline uint32_t collect(const float* z, uint32_t n, float from, uint32_t* positi
     kept += static_cast<uint32_t>(__builtin_popcount(some));
   }
   n_odd = bad;
+#elif defined(__AVX2__)
+  const __m256 least = _mm256_set1_ps(from);
+  __m256 bad = _mm256_setzero_ps();
+  for (; i + 8 <= n; i += 8) {
+    const __m256 v = _mm256_loadu_ps(z + i);
+    bad = _mm256_or_ps(bad, _mm256_cmp_ps(_mm256_sub_ps(v, v), _mm256_setzero_ps(), _CMP_NEQ_UQ));
+    auto some = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(v, least, _CMP_GT_OQ)));
+    for (; some; some &= some - 1) position[kept++] = i + static_cast<uint32_t>(__builtin_ctz(some));
+  }
+  n_odd = static_cast<uint32_t>(_mm256_movemask_ps(bad));
 #endif
   for (; i < n; i++) {
     position[kept] = i;
