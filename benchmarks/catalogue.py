@@ -9,10 +9,11 @@ same network, 135,909 inputs - 128 ReLU - as many outputs as labels, whose biase
 labels' log-frequencies, with a softmax whose target is spread evenly over a row's labels, on two
 threads, and a rate that falls to zero. Ours trains on the batch's labels alone, or with
 `--query-every 1` on hard negatives that each row asks its hashes for. P@k is exact, over all test
-rows. `peers.py` says how the peers train. Products are taken of bfloat16 where the processor has
-instructions for it. `full` evaluates all outputs; of it a few steps are timed, and its epoch is
-extrapolated. Each contender has a process of its own, whose peak of memory includes the data and
-the evaluation; what a compiler takes, and judging, are not counted.
+rows. `peers.py` says how the peers train. Products are taken of bfloat16: ours where the processor
+has instructions for it, the peers' where PyTorch is faster so. `full` evaluates all outputs; of it
+a few steps are timed, and its epoch is extrapolated. Each contender has a process of its own, whose
+peak of memory includes the data and the evaluation; what a compiler takes, and judging, are not
+counted.
 """
 
 from __future__ import annotations

@@ -114,6 +114,8 @@ void kernels(Random& random) {
   std::vector<uint64_t> signatures(size_t{kNeurons} * 5, 0x5555), word(5, 0x1111);
   std::vector<uint16_t> distance(kNeurons);
   count("hamming", [&] { k.hamming(signatures.data(), 5, nullptr, kNeurons, word.data(), distance.data()); });
+  count("hamming of two words",
+        [&] { k.hamming(signatures.data(), 2, nullptr, kNeurons, word.data(), distance.data()); });
 }
 
 void examples(Random& random) {

@@ -8,12 +8,12 @@ Needs PyTorch and the text of `wiki-en-2018` in `$HASHGRAD_DATA` (`words.py` say
 are). Every contender is the same network, 8 x 58,488 inputs - 128 ReLU - 58,488 outputs whose
 biases begin at the words' log-frequencies (ours at those of its first 131,072 rows), on two
 threads, for the same seconds of training, while the rate falls to zero; so each point of a curve
-but the last would be higher in a run that ended there. Products of all are taken of bfloat16 where
-the processor has instructions for it. Ours
-trains on the batch's words and those that are drawn at random until there are `--fill`, or with
-`--query-every 1` on hard negatives that each position asks its hashes for. P@1 is exact, over
-a seeded sample of the held-out positions, the same for all. `peers.py` says how the peers train.
-Each contender has a process of its own; what a compiler takes, and judging, are not counted.
+but the last would be higher in a run that ended there. Products are taken of bfloat16: ours where
+the processor has instructions for it, the peers' where PyTorch is faster so. Ours trains on the
+batch's words and those that are drawn at random until there are `--fill`, or with `--query-every 1`
+on hard negatives that each position asks its hashes for. P@1 is exact, over a seeded sample of the
+held-out positions, the same for all. `peers.py` says how the peers train. Each contender has a
+process of its own; what a compiler takes, and judging, are not counted.
 """
 
 from __future__ import annotations

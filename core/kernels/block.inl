@@ -25,8 +25,10 @@ HASHGRAD_INLINE V root(const V& x) {
     return reinterpret_cast<V>(_mm512_sqrt_ps(reinterpret_cast<__m512>(x)));
 #elif defined(__AVX2__)
     return reinterpret_cast<V>(_mm256_sqrt_ps(reinterpret_cast<__m256>(x)));
+#elif defined(__aarch64__)
+    return reinterpret_cast<V>(vsqrtq_f32(reinterpret_cast<float32x4_t>(x)));
 #else
-    V y;
+    V y = x;
     for (uint32_t k = 0; k < kLength<V>; k++) y[k] = __builtin_sqrtf(x[k]);
     return y;
 #endif
@@ -46,8 +48,9 @@ inline float sum(const Block& b) {
 }
 #else
 inline float sum(const Block& b) {
-  float four[4];
-  for (uint32_t q = 0; q < 4; q++) four[q] = (b[4 * q] + b[4 * q + 2]) + (b[4 * q + 1] + b[4 * q + 3]);
+  float x[16], four[4];
+  store(x, b);
+  for (uint32_t q = 0; q < 4; q++) four[q] = (x[4 * q] + x[4 * q + 2]) + (x[4 * q + 1] + x[4 * q + 3]);
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 #endif

@@ -10,11 +10,13 @@ float stream(const float* x, size_t n) {
 }
 
 float products(const float* x, size_t rounds) {
-  constexpr int kChains = kHeld + 1;  // a sum waits four or five cycles for its last addition, and two start in each
+  // A sum waits four or five cycles for its last addition, and two start in each: as many sums as registers hold.
+  constexpr int kProducts = 10, kChains = kHeld == 8 ? kProducts : kHeld == 4 ? kProducts / 2 : kProducts / 5;
   Block s[kChains] = {};
   const Block a = load(x), b = load(x + 16);
   for (size_t round = 0; round < rounds; round++)
-    for (int k = 0; k < kChains; k++) s[k] = s[k] * a + b;
+    for (int again = 0; again < kProducts / kChains; again++)
+      for (int k = 0; k < kChains; k++) s[k] = s[k] * a + b;
   for (int k = 1; k < kChains; k++) s[0] += s[k];
   return sum(s[0]);
 }

@@ -125,7 +125,7 @@ float mean_square(const float* w, float a, const Row& x, const Step& s) {
       moved -= moves;  // true is -1
     }
     total = sum(squares);
-    for (int k = 0; k < 16; k++) n += static_cast<uint32_t>(moved[k]);
+    for (uint32_t k = 0; k < 16; k++) n += static_cast<uint32_t>(moved[k]);
   } else {
     for (uint32_t e = 0; e < x.n; e++) {
       if (x.value[e] == 0.f) continue;
