@@ -1,6 +1,6 @@
 // Neuron-major weights: a neuron is a row of `stride` floats or bfloat16.
 
-// w[index[0..n)], n <= 16, zeros beyond.
+// As many w[index] as a vector has.
 template <class V, class Stored>
 HASHGRAD_INLINE V gather_all(const Stored* w, const uint32_t* index) {
   if constexpr (kIsPair<V>) {
@@ -11,6 +11,7 @@ HASHGRAD_INLINE V gather_all(const Stored* w, const uint32_t* index) {
     return x;
   }
 }
+// w[index[0..n)], n <= 16, zeros beyond.
 template <class Stored>
 HASHGRAD_INLINE Block gather_one_by_one(const Stored* w, const uint32_t* index, uint32_t n) {
   if (n == 16) return gather_all<Block>(w, index);

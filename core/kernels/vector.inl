@@ -43,7 +43,6 @@ struct Pair {
     return all[k];
   }
   HASHGRAD_INLINE Pair operator-() const { return {-low, -high}; }
-  HASHGRAD_INLINE Pair operator~() const { return {~low, ~high}; }
   HASHGRAD_INLINE Pair operator<<(int n) const { return {low << n, high << n}; }
   HASHGRAD_INLINE Pair operator>>(int n) const { return {low >> n, high >> n}; }
 #define HASHGRAD_BOTH(Result, op) \
