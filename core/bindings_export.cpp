@@ -60,9 +60,12 @@ nb::dict hashes(Network& net, size_t l) {
     return d;
   }
   d["signature"] = copied(index->signatures(), {n, family.words()});
-  d["cosine"] = own(std::vector<float>(family.cosine()), {width + 1});
-  if (spec.transform == Transform::kNone) d["norm"] = copied(index->norm(), {n});
-  if (family.tails_apart()) d["tail"] = copied(index->tail(), {n}), d["bits"] = spec.bits * spec.tables;
+  d["width"] = width;
+  if (family.signs_tell_angles()) {
+    d["norm"] = own(index->lengths(), {n});
+    d["share"] = family.share_of_signs();
+  }
+  if (family.tails_apart()) d["tail"] = own(index->tails(), {n});
   if (index->tables() && !spec.pooled) d["slots"] = slots(*index->tables());
   return d;
 }

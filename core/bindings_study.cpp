@@ -126,18 +126,20 @@ void bind_choosing(nb::module_& m) {
       },
       "id"_a, "z"_a);
   m.def(
-      "kernel_similarity",
-      [](In<uint16_t, 1> distance, std::optional<In<float, 1>> norm, std::optional<In<float, 1>> tail,
-         std::optional<In<uint32_t, 1>> rows, In<float, 1> cosine) {
-        const size_t n = distance.shape(0);
-        rule(cosine.shape(0) >= 1, "cosine must have a number");
+      "kernel_match_signs",
+      [](In<uint64_t, 2> signatures, In<float, 1> x, In<uint32_t, 1> reach, std::optional<In<uint32_t, 1>> rows) {
+        const size_t words = signatures.shape(1), n = rows ? rows->shape(0) : signatures.shape(0);
+        rule(words >= 1 && words <= 128 && x.shape(0) == 64 * words, "x must have a number for each bit");
+        std::vector<uint8_t> entry(4 * x.shape(0));
+        const SignUnit unit = active().tabulate_signs(x.data(), x.shape(0), entry.data());
         std::vector<float> score(n);
-        active().similarity(distance.data(), norm ? norm->data() : nullptr, tail ? tail->data() : nullptr,
-                            rows ? rows->data() : nullptr, cosine.data(), static_cast<uint32_t>(cosine.shape(0)) - 1,
-                            static_cast<uint32_t>(n), score.data());
-        return own(std::move(score), {n});
+        active().match_signs(signatures.data(), words, reach.data(), rows ? rows->data() : nullptr,
+                             static_cast<uint32_t>(n), entry.data(), unit, score.data());
+        const size_t n_entries = entry.size();
+        return nb::make_tuple(own(std::move(score), {n}), own(std::move(entry), {n_entries / 16, 16}), unit.unit,
+                              unit.least);
       },
-      "distance"_a, "norm"_a.none(), "tail"_a.none(), "rows"_a.none(), "cosine"_a);
+      "signatures"_a, "x"_a, "reach"_a, "rows"_a.none());
   // Whether the k-th largest is known, its value, how many are above it, how many equal, and where all of these are.
   m.def(
       "kernel_largest",

@@ -143,10 +143,13 @@ std::map<std::string, double> calibrate() {
   cost["scan.middle"] = codes(size_t{1} << 21);
 
   constexpr uint32_t n = 4096;
-  std::vector<uint64_t> signature(n * 5), word(5);
-  std::vector<uint16_t> distance(n);
-  cost["word"] =
-      least(n * 5.0, [&] { active().hamming(signature.data(), 5, nullptr, n, word.data(), distance.data()); });
+  std::vector<uint64_t> signature(n * 5);
+  const std::vector<uint8_t> entry(5 * 256);
+  const std::vector<uint32_t> reach(n);
+  std::vector<float> score(n);
+  cost["word"] = least(n * 5.0, [&] {
+    active().match_signs(signature.data(), 5, reach.data(), nullptr, n, entry.data(), {1.f, 0.f}, score.data());
+  });
 
   std::vector<float> z(1000 + kBlock);
   for (float& number : z) number = random.normal();

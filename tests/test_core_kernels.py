@@ -189,29 +189,80 @@ def test_a_nan_is_noticed_wherever_it_stands(level: str) -> None:
         assert not _core.kernel_largest(spoilt, 50)[0]
 
 
-@pytest.mark.parametrize("most", [1, 31, 64, 127, 128, 129, 320])
-@pytest.mark.parametrize("n", [1, 15, 16, 64, 100, 2048])
-def test_similarities_are_lengths_times_cosines_and_tails(level: str, n: int, most: int) -> None:
+def signed_products(
+    bits: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
+    """Products of x with signs, as tables of four numbers each tell them, these, and their unit."""
+    four = np.abs(x.reshape(-1, 4))
+    size = np.zeros(len(four), np.float32)
+    for j in range(4):
+        size += four[:, j]
+    most, total = size.max(), np.float32(0)
+    for s in size:
+        total += s
+    if not np.all(size <= 1e35):
+        return np.full(len(bits), np.nan), np.zeros((len(four), 16)), np.float32("nan"), total
+    scale = np.float32(31) / most if most >= 1e-30 else np.float32(0)
+    right = (np.arange(16)[:, None] >> np.arange(4) & 1) == (x.reshape(-1, 1, 4) >= 0)
+    entry = np.floor(0.5 + (right * (scale * four)[:, None].astype(float)).sum(axis=2))
+    unit, least = (np.float32(2) / scale, -total) if scale else (np.float32(0), np.float32(0))
+    sign = (bits.reshape(len(bits), -1, 4) * (1 << np.arange(4))).sum(axis=2)
+    return unit * entry[np.arange(len(four)), sign].sum(axis=1) + least, entry, unit, least
+
+
+def reach_of(norm: np.ndarray, tail: np.ndarray) -> np.ndarray:
+    """Pairs of numbers as the upper halves of floats, the first one lower; both are cut."""
+    return (norm.view(np.uint32) >> 16) | (tail.view(np.uint32) & 0xFFFF0000)
+
+
+def cut(x: np.ndarray) -> np.ndarray:
+    """The upper halves of floats."""
+    return (x.view(np.uint32) & 0xFFFF0000).view(np.float32)
+
+
+@pytest.mark.parametrize("words", [1, 2, 3, 5, 8, 32])
+@pytest.mark.parametrize("n", [1, 15, 16, 64, 100, 301])
+def test_signs_are_matched_with_a_querys_numbers(level: str, n: int, words: int) -> None:
     assert _core.simd_level() == level
-    random = np.random.default_rng([n, most])
-    cosine = random.normal(size=most + 1).astype(np.float32)
-    distance = random.integers(0, most + 1, size=n).astype(np.uint16)
-    distance[-1] = most
+    random = np.random.default_rng([n, words])
+    bits = random.integers(0, 2, size=(n, 64 * words))
+    x = random.normal(size=64 * words).astype(np.float32)
+    bits[0] = x >= 0  # the largest sum
+    bits[n // 2] = x < 0  # none
+    signatures = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
     norm, tail = random.normal(size=(2, n)).astype(np.float32)
-    everyone, some = None, random.permutation(n).astype(np.uint32)
+    product, entry, unit, least = signed_products(bits, x)
+    # An entry is off by half a unit at most, and there are sixteen a word.
+    assert np.abs(product - (2 * bits - 1) @ x).max() <= 0.5 * float(unit) * 16 * words
+    everyone, some = None, random.permutation(n).astype(np.uint32)[: max(1, n - 3)]
     for rows in (everyone, some):
         place = np.arange(n) if rows is None else rows
-        for a in (None, norm):
-            for b in (None, tail):
-                expected = cosine[distance].astype(float) * (1 if a is None else a[place])
-                expected = expected + (0 if b is None else b[place])
-                got = _core.kernel_similarity(distance, a, b, rows, cosine)
-                np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
-                if rows is None:  # whoever has a part of them finds the same bits
-                    cut = n // 3
-                    parts = [None if p is None else p[cut:] for p in (a, b)]
-                    rest = _core.kernel_similarity(distance[cut:], *parts, None, cosine)
-                    np.testing.assert_array_equal(rest, got[cut:])
+        for b in (tail, np.zeros_like(tail)):
+            reach = reach_of(norm, b)
+            got, *tables = _core.kernel_match_signs(signatures, x, reach, rows)
+            np.testing.assert_array_equal(tables[0], entry)
+            np.testing.assert_allclose(tables[1:], [unit, least], rtol=1e-6)
+            expected = cut(norm).astype(float)[place] * product[place] + cut(b)[place]
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4 * words)
+            if rows is None:  # whoever has a part of them finds the same bits
+                for first in (n // 3, n // 2):
+                    rest = _core.kernel_match_signs(signatures[first:], x, reach[first:], None)[0]
+                    np.testing.assert_array_equal(rest, got[first:])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, 1e-38, 0])
+def test_signs_of_odd_queries(level: str, value: float) -> None:
+    assert _core.simd_level() == level
+    x = np.full(64, value, np.float32) if abs(value) < 1 else np.ones(64, np.float32)
+    x[5] = value
+    signatures = np.arange(40, dtype=np.uint64)[:, None]
+    norm, tail = np.ones((2, 40), np.float32)
+    got, entry, _, _ = _core.kernel_match_signs(signatures, x, reach_of(norm, tail), None)
+    assert not entry.any()
+    if abs(value) < 1:  # no signs are better than others
+        np.testing.assert_array_equal(got, 1)
+    else:
+        assert np.isnan(got).all()
 
 
 # ---- codes of hashes -----------------------------------------------------------------------------

@@ -189,8 +189,6 @@ def test_multiplications_are_those_of_the_ledger(top, blobs, tmp_path):
     counted = net.report().to_dict()["prediction"]["multiplications_per_example"]
     layer = read_layers(net)[-1]
     counted -= layer.columns  # the core counts one more for a hash's centre
-    if top is POOLED:  # the core multiplies a table of cosines by the input's length, C each cosine
-        counted += layer.neurons - (layer.hashes["bits"] + 1)
     assert (Predictor(net, tmp_path, "float32")(X).multiplications == counted).all()
 
 

@@ -18,6 +18,7 @@
 #include "kernels/limits.inl"
 #include "kernels/matrix.inl"
 #include "kernels/rows.inl"
+#include "kernels/signs.inl"
 #include "kernels/update.inl"
 
 #ifdef __AVX512F__
@@ -53,7 +54,8 @@ constexpr Kernels kTable = {HASHGRAD_LEVEL,
                             signs,
                             hamming,
                             differing,
-                            similarity,
+                            tabulate_signs,
+                            match_signs,
                             quantize,
                             scan,
                             dot_codes,

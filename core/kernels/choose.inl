@@ -106,15 +106,26 @@ inline uint32_t collect(const float* z, uint32_t n, float from, uint32_t* positi
   }
   n_odd = bad;
 #elif defined(__AVX2__)
-  const __m256 least = _mm256_set1_ps(from);
-  __m256 bad = _mm256_setzero_ps();
-  for (; i + 8 <= n; i += 8) {
-    const __m256 v = _mm256_loadu_ps(z + i);
-    bad = _mm256_or_ps(bad, _mm256_cmp_ps(_mm256_sub_ps(v, v), _mm256_setzero_ps(), _CMP_NEQ_UQ));
-    auto some = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(v, least, _CMP_GT_OQ)));
-    for (; some; some &= some - 1) position[kept++] = i + static_cast<uint32_t>(__builtin_ctz(some));
+  const __m256 least = _mm256_set1_ps(from), zero = _mm256_setzero_ps();
+  __m256 bad[4] = {zero, zero, zero, zero};  // zeros, or NaN
+  const auto above = [&](uint32_t at, __m256& odd_ones) {
+    const __m256 v = _mm256_loadu_ps(z + at);
+    odd_ones = _mm256_fmadd_ps(v, zero, odd_ones);
+    return _mm256_cmp_ps(v, least, _CMP_GT_OQ);
+  };
+  const auto keep = [&](uint32_t at, __m256 those) {
+    auto some = static_cast<uint32_t>(_mm256_movemask_ps(those));
+    for (; some; some &= some - 1) position[kept++] = at + static_cast<uint32_t>(__builtin_ctz(some));
+  };
+  for (; kRare && i + 32 <= n; i += 32) {
+    __m256 those[4];
+    for (uint32_t k = 0; k < 4; k++) those[k] = above(i + 8 * k, bad[k]);
+    if (_mm256_movemask_ps(_mm256_or_ps(_mm256_or_ps(those[0], those[1]), _mm256_or_ps(those[2], those[3]))))
+      for (uint32_t k = 0; k < 4; k++) keep(i + 8 * k, those[k]);
   }
-  n_odd = static_cast<uint32_t>(_mm256_movemask_ps(bad));
+  for (; i + 8 <= n; i += 8) keep(i, above(i, bad[0]));
+  const __m256 total = _mm256_add_ps(_mm256_add_ps(bad[0], bad[1]), _mm256_add_ps(bad[2], bad[3]));
+  n_odd = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(total, zero, _CMP_NEQ_UQ)));
 #endif
   for (; i < n; i++) {
     position[kept] = i;
@@ -250,7 +261,7 @@ Cut largest(const float* z, uint32_t n, uint32_t k, uint32_t* position, float* v
 }
 
 uint32_t above(const float* z, uint32_t n, float from, uint32_t* position, float* value, bool& odd) {
-  const uint32_t found = collect<false>(z, n, from, position, odd);
+  const uint32_t found = collect<true>(z, n, from, position, odd);
   for (uint32_t j = 0; j < found; j++) value[j] = z[position[j]];
   return found;
 }

@@ -44,6 +44,11 @@ struct Cut {
   bool known;
 };
 
+// A query's product with a neuron's signs is about unit * (the sum of its entries for them) + least.
+struct SignUnit {
+  float unit, least;
+};
+
 // Non-zeros, and blocks of 16 that hold some.
 struct Found {
   uint32_t n, n_blocks;
@@ -167,10 +172,13 @@ struct Kernels {
   // The same, of how many codes of `code_bits` bits (1, 2, 4 or 8) they differ.
   void (*differing)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
                     int code_bits, uint16_t* distance);
-  // score[r] = norm[rows[r]] * cosine[distance[r]] + tail[rows[r]]; norm null: all 1; tail null: all 0; rows null: 0 ..
-  // n-1. No distance is above `most`, the place of the last cosine.
-  void (*similarity)(const uint16_t* distance, const float* norm, const float* tail, const uint32_t* rows,
-                     const float* cosine, uint32_t most, uint32_t n, float* score);
+  // What signs add to the product with x[0..n), n a multiple of 64, |x| < 1e35: entry[4 j + s] for the four signs of
+  // numbers j .. j + 3, j a multiple of 4, whose bits are s. NaN where x is not finite.
+  SignUnit (*tabulate_signs)(const float* x, size_t n, uint8_t* entry);
+  // score[r] = norm * (unit * sum + least) + tail for neuron rows[r], the sum of what `entry` has for its signature;
+  // norm and tail are bfloat16s, the lower and the upper half of reach[rows[r]]. rows null: 0 .. n-1. At most 128 words.
+  void (*match_signs)(const uint64_t* signatures, size_t words, const uint32_t* reach, const uint32_t* rows, uint32_t n,
+                      const uint8_t* entry, SignUnit unit, float* score);
   // out = x * scale, held within -most .. most, to the nearest integer, plus `middle`: sixteen bytes, then sixteen more
   // `step` bytes on, and so forth; width a multiple of 16.
   void (*quantize)(const float* x, uint32_t width, float scale, float most, int32_t middle, uint8_t* out, size_t step);

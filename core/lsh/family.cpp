@@ -39,7 +39,6 @@ HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, u
       offset_(width_) {
   if (spec.densified()) {
     densified_.emplace(n_columns - 1, spec, seed, layer);
-    for (uint32_t d = 0; d <= densified_->n_codes(); d++) cosine_.push_back(-static_cast<float>(d));
     return;
   }
   if (spec.projection == Projection::kSubspace) {
@@ -61,11 +60,6 @@ HashFamily::HashFamily(uint32_t n_columns, const LshSpec& spec, uint64_t seed, u
       extra_query_[j] += transform_query(spec.transform) * extra_[t * width_ + j];
     }
   for (uint32_t j = 0; j < n_bits_; j++) offset_[j] = 2.f * kQuantum * random.uniform();
-  if (bytes()) return;
-  cosine_.resize(width_ + 1);
-  for (uint32_t h = 0; h <= n_bits_; h++)
-    cosine_[h] = spec.transform == Transform::kNone ? static_cast<float>(std::cos(std::numbers::pi * h / n_bits_))
-                                                    : -static_cast<float>(h);
 }
 
 void HashFamily::draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost) {
@@ -202,13 +196,11 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
       q.value[j] -= mean_projection_[j] + (tails_apart() ? bias[j] : 0.f);
     }
   }
-  if (tails_apart()) {
-    const float largest = largest_of(q.value), scale = 1.f / largest;  // squares of large ones would overflow
-    float norm2 = 0.f;
-    for (uint32_t j = 0; j < width_; j++) norm2 += (scale * q.value[j]) * (scale * q.value[j]);
-    const float length = largest * std::sqrt(norm2 / static_cast<float>(n_bits_));
-    q.cosine.resize(n_bits_ + 1);
-    for (uint32_t h = 0; h <= n_bits_; h++) q.cosine[h] = length * cosine_[h];
+  if (signs_tell_angles()) {
+    const float share = share_of_signs();
+    q.entry.resize(size_t{4} * width_);
+    q.unit = active().tabulate_signs(q.value.data(), width_, q.entry.data());
+    q.unit = {share * q.unit.unit, share * q.unit.least};
   }
   if (euclidean) {  // nearness needs the query's length to be 1
     float norm2 = q.norm2 - 2.f * q.mean_dot;
@@ -228,7 +220,7 @@ uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
   const uint64_t projected =
       n ? uint64_t{x.n} * n + 2 * n + (moves ? 2 : 1) * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
   return projected + (moves || euclidean ? 2 * uint64_t{x.n} : 0) + (euclidean ? 2 * width_ + n_columns_ : 0) +
-         (bytes() ? width_ + 1 : 0) + (tails_apart() ? 2 * width_ + 4 + n_bits_ + 1 : 0);
+         (bytes() ? width_ + 1 : 0) + (signs_tell_angles() ? width_ + 4 : 0);
 }
 
 void HashFamily::project_neuron(const float* w, float bias, float* coordinate, float* sketch, float& tail) const {
@@ -271,6 +263,11 @@ void HashFamily::encode(const float* value, uint64_t* word) const {
       word[w] |= static_cast<uint64_t>(cell & 1) << j;
     }
   }
+}
+
+// Of normal numbers, signs keep sqrt(2 / pi) of the size.
+float HashFamily::share_of_signs() const {
+  return std::sqrt(std::numbers::pi_v<float> / 2) / static_cast<float>(n_bits_);
 }
 
 float HashFamily::boundary_distance(float value) const {

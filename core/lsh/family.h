@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "lsh/densified.h"
+#include "kernels/kernels.h"
 #include "lsh/transform.h"
 #include "memory.h"
 #include "row.h"
@@ -41,7 +42,8 @@ struct Query {
   std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
   float mean_dot = 0.f;           // x . mean
   float norm2 = 0.f;              // |[x; 1]|^2
-  std::vector<float> cosine;      // tails apart only: the family's, times |x - mean|, as far as projections tell it
+  std::vector<uint8_t> entry;     // signs that tell angles only: their products with `value`, as match_signs wants them
+  SignUnit unit;                  // likewise, for lengths of neurons: so that w.x follows
   Bins bins;                      // densified only
 };
 
@@ -90,12 +92,15 @@ class HashFamily {
     return terms_ ? uint64_t{width_} * (1 + terms_ + (spec_.transform == Transform::kL2Alsh)) : 0;
   }
 
+  // A neuron's product with an input is about |v| times this much of that of its signs with the input's projections.
+  float share_of_signs() const;
   float boundary_distance(float value) const;  // of a projection to where its bit flips
   void derive();                               // what follows from projection and mean, after they were loaded
 
   bool bytes() const { return spec_.code == Code::kBytes; }
   bool densified() const { return densified_.has_value(); }
   bool tells_angles() const { return spec_.transform == Transform::kNone && !densified(); }  // lengths then count, too
+  bool signs_tell_angles() const { return !bytes() && tells_angles(); }
   bool tails_apart() const { return spec_.pooled && !bytes() && tells_angles(); }
   uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant; or bytes
   uint32_t words() const { return width_ / 64; }
@@ -114,9 +119,6 @@ class HashFamily {
   // ranks none before another, but their hashes no longer all say what the neurons have in common.
   Array<float>& centre() { return centre_; }
   Array<float>& mean() { return mean_; }
-  // Of two signatures, per number of bits that differ: cos(angle) or, where a transform has made angles tell all, what
-  // falls as the angle grows; of densified ones, what falls with the number of codes that differ.
-  const std::vector<float>& cosine() const { return cosine_; }
 
  private:
   void draw(std::span<const Row> sample, uint64_t generation, uint64_t& cost);
@@ -143,7 +145,6 @@ class HashFamily {
   Array<float> extra_;            // terms x width: projections of the transform's coordinates
   Array<float> extra_query_;      // width: what those coordinates add to a query
   Array<float> offset_;           // width, Euclidean family only
-  std::vector<float> cosine_;     // bits only: width + 1
 };
 
 }  // namespace hashgrad

@@ -19,6 +19,11 @@ constexpr uint32_t kSample = 1 << 14, kRun = 64;  // scores that tell what may b
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
 
+uint32_t half(float x) {  // the nearest bfloat16, of a finite number
+  const auto bits = std::bit_cast<uint32_t>(x);
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
 float length(float norm2) { return std::isfinite(norm2) ? std::sqrt(norm2) : 0.f; }
 
 }  // namespace
@@ -40,6 +45,7 @@ LshIndex::LshIndex(uint32_t n_neurons, uint32_t n_columns, const LshSpec& spec, 
     signature_ = Array<uint64_t>(size_t{n_neurons} * family_.words());
   }
   if (family_.tails_apart()) tail_ = Array<float>(n_neurons);
+  if (family_.signs_tell_angles()) reach_ = Array<uint32_t>(n_neurons);
   if (sketches_ && !family_.bytes()) {
     tail_ = Array<float>(n_neurons);
     coordinate_ = Array<float>(size_t{n_neurons} * family_.n_coordinates());
@@ -52,7 +58,18 @@ void LshIndex::encode(uint32_t i, const float* sketch, float norm2, LookupScratc
   if (family_.bytes()) return quantize(sketch, code(i), kCodeStep);
   scratch.encode.resize(family_.width());
   norm_[i] = length(norm2);
+  if (!reach_.empty()) reach_[i] = reach(i);
   family_.encode_neuron(sketch, norm2, scale_[0], scratch.encode.data(), signature(i));
+}
+
+uint32_t LshIndex::reach(uint32_t i) const {
+  return half(norm_[i]) | half(family_.tails_apart() ? tail_[i] : 0.f) << 16;
+}
+
+std::vector<float> LshIndex::halves(int shift) const {
+  std::vector<float> all(n_neurons_);
+  for (uint32_t i = 0; i < n_neurons_; i++) all[i] = std::bit_cast<float>(reach_[i] << shift & 0xffff0000u);
+  return all;
 }
 
 void LshIndex::quantize(const float* sketch, uint8_t* code, size_t step) const {
@@ -126,6 +143,7 @@ void LshIndex::derive(Team& team) {
   if (sketches_)
     team.each(n_neurons_, 64,
               [&](int member, size_t i) { encode(static_cast<uint32_t>(i), scratch[static_cast<size_t>(member)]); });
+  for (uint32_t i = 0; i < n_neurons_ && !reach_.empty(); i++) reach_[i] = reach(i);
   refill_tables(team);
 }
 
@@ -251,17 +269,15 @@ void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> qu
 
 void LshIndex::score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& s,
                                 float* score) const {
-  s.distance.resize(n);
   const uint64_t* signature = &signature_[size_t{first} * family_.words()];
+  if (family_.tells_angles())
+    return active().match_signs(signature, family_.words(), &reach_[first], ids, n, q.entry.data(), q.unit, score);
+  s.distance.resize(n);
   if (family_.densified())
     active().differing(signature, family_.words(), ids, n, q.word.data(), family_.spec().code_bits, s.distance.data());
   else
     active().hamming(signature, family_.words(), ids, n, q.word.data(), s.distance.data());
-  const bool apart = family_.tails_apart();
-  const std::vector<float>& cosine = apart ? q.cosine : family_.cosine();
-  active().similarity(s.distance.data(), family_.tells_angles() ? &norm_[first] : nullptr,
-                      apart ? &tail_[first] : nullptr, ids, cosine.data(), static_cast<uint32_t>(cosine.size()) - 1, n,
-                      score);
+  for (uint32_t r = 0; r < n; r++) score[r] = -static_cast<float>(s.distance[r]);
 }
 
 namespace {
@@ -282,8 +298,7 @@ void LshIndex::ask_for(uint32_t first, uint32_t n) const {
   };
   const size_t words = family_.words();
   ask(signature_.data() + first * words, n * words * sizeof(uint64_t));
-  if (family_.tells_angles()) ask(norm_.data() + first, n * sizeof(float));
-  if (family_.tails_apart()) ask(tail_.data() + first, n * sizeof(float));
+  if (!reach_.empty()) ask(reach_.data() + first, n * sizeof(uint32_t));
 }
 
 // A score that more than `wanted` neurons are likely to reach; NaN where a sample cannot tell. `cost` grows by the
@@ -300,7 +315,7 @@ float LshIndex::likely_least(const Query& q, uint32_t wanted, LookupScratch& s, 
     if (r + 2 < kRuns) ask_for(first(r + 2), kRun);
     score_signatures(first(r), nullptr, kRun, q, s, &s.score[r * kRun]);
   }
-  if (family_.tells_angles()) cost += kSample;  // lengths
+  cost += kSample * match_cost();
   s.choose.position.resize(std::max<size_t>(s.choose.position.size(), kSample + kBlock));
   const Cut cut = active().largest(s.score.data(), kSample, rank, s.choose.position.data(), nullptr);
   return cut.known ? std::nextafter(cut.value, -std::numeric_limits<float>::infinity()) : kUnknown;  // ties, too
@@ -325,7 +340,7 @@ uint64_t LshIndex::find(const Query& q, uint32_t wanted, LookupScratch& s, std::
   }
   if (odd || n < wanted) {  // the sample misled
     compare_all(q, wanted, s, out);
-    if (family_.tells_angles() && !std::isnan(least)) cost += n_neurons_;  // once more
+    if (!std::isnan(least)) cost += n_neurons_ * match_cost();  // once more
     return cost;
   }
   choose_largest(s.near.data(), n, wanted, salt_of(q), s.choose, out, s.found.data());
@@ -396,7 +411,7 @@ uint32_t LshIndex::collect(const Query& q, LookupScratch& s) const {
 }
 
 size_t LshIndex::memory() const {
-  return sketch_.bytes() + coordinate_.bytes() + norm_.bytes() + norm2_.bytes() + tail_.bytes() + signature_.bytes() +
+  return sketch_.bytes() + coordinate_.bytes() + norm_.bytes() + norm2_.bytes() + tail_.bytes() + reach_.bytes() + signature_.bytes() +
          code_.bytes() + dirty_.bytes() + family_.memory() + (tables_ ? tables_->bytes() : 0);
 }
 

@@ -96,6 +96,10 @@ class LshIndex {
   bool marked(uint32_t neuron) const { return dirty_[neuron] != 0; }
   uint64_t rehash_marked(const Weights& w, Team& team);
 
+  // Of signs that tell angles, what scores are made of: |v| and what is added, as they were rounded.
+  std::vector<float> lengths() const { return halves(16); }
+  std::vector<float> tails() const { return halves(0); }
+
   void freeze() { sketch_ = {}, coordinate_ = {}; }  // neurons will not move any more: only their codes are needed
 
   void refill_tables(Team& team);  // from signatures
@@ -103,7 +107,7 @@ class LshIndex {
   double staleness(const Weights& w,
                    uint64_t& cost) const;  // share of bits that would change if hashed anew, on a sample
 
-  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes one a neuron where its length counts
+  // Multiplications of a look-up: of bytes, one a byte; of bits, ranking takes two a neuron where its length counts
   // (those met in tables are fewer; this is the bound), ordering the probes a few a bit.
   uint64_t lookup_cost(bool scans) const {
     const LshSpec& spec = family_.spec();
@@ -111,7 +115,7 @@ class LshIndex {
     if (family_.densified()) return 0;
     const uint64_t met = scans || !spec.pooled ? n_neurons_ : uint64_t{spec.bucket} * spec.tables * spec.probes;
     const uint64_t probing = !scans && spec.probes > 1 ? static_cast<uint64_t>(spec.bits * spec.tables) : 0;
-    return (spec.transform == Transform::kNone ? std::min<uint64_t>(met, n_neurons_) : 0) +
+    return std::min<uint64_t>(met, n_neurons_) * match_cost() +
            probing * (spec.transform == Transform::kL2Alsh ? 3 : 1);
   }
   bool incremental() const { return incremental_; }
@@ -135,9 +139,12 @@ class LshIndex {
   size_t memory() const;
 
  private:
+  uint64_t match_cost() const { return family_.signs_tell_angles() ? 2 : 0; }  // of a signature's score
   uint64_t* signature(uint32_t i) { return &signature_[size_t{i} * family_.words()]; }
   uint8_t* code(uint32_t i) { return &code_[code_at(i)]; }
   const uint8_t* code(uint32_t i) const { return &code_[code_at(i)]; }
+  uint32_t reach(uint32_t i) const;
+  std::vector<float> halves(int shift) const;
   void quantize(const float* sketch, uint8_t* code, size_t step) const;
   void hash(uint32_t i, const Weights& w, LookupScratch& scratch);
   void encode(uint32_t i, LookupScratch& scratch) {
@@ -147,8 +154,9 @@ class LshIndex {
   uint32_t collect(const Query& q, LookupScratch& scratch) const;
   void ask_for(uint32_t first, uint32_t n) const;
   float likely_least(const Query& q, uint32_t wanted, LookupScratch& scratch, uint64_t& cost) const;
-  // What their signatures tell of the products of n neurons, these ids or from the first on, with a query. The angle
-  // alone where a transform has made it order inner products; without one w.x + b is |v| |u| cos(angle).
+  // What their signatures tell of the products of n neurons, these ids or from the first on, with a query: the angle
+  // alone where a transform has made it order inner products; without one |v| times what the query's numbers have in
+  // common with the signs of v.
   void score_signatures(uint32_t first, const uint32_t* ids, uint32_t n, const Query& q, LookupScratch& scratch,
                         float* score) const;
 
@@ -162,6 +170,7 @@ class LshIndex {
   Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
   Array<float> tail_;        // bits: b + w.mean, the last coordinate of v, or what is added where tails are apart
   Array<float> norm_;        // bits: |v|
+  Array<uint32_t> reach_;    // bits that tell angles: |v|, and above it what is added, as bfloat16: half as much to scan
   Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch; of
                         // densified families, how many weights are a neuron's set
   Array<uint64_t> signature_;  // bits: n_neurons x words

@@ -145,11 +145,9 @@ def _filled(
     ]
     tables = any("slots" in layer.hashes for layer in layers)
     euclidean = any("offset" in layer.hashes for layer in layers)
-    tails = any("tail" in layer.hashes for layer in layers)
     fields = scratch_fields(layers, weights)
     curved = [layer.activation in ("tanh", "sigmoid") for layer in layers]
-    roots = euclidean or tails
-    libm = roots or any(curved) or any(layer.keep == BY_CHANCE for layer in layers)
+    libm = euclidean or any(curved) or any(layer.keep == BY_CHANCE for layer in layers)
     labels, squared = network.n_outputs, network.loss == "squared"
     if network.retired:
         kept = np.setdiff1d(np.arange(labels), network.retired).astype(np.uint32)
@@ -187,7 +185,6 @@ def _filled(
         "hashes": str(int(any(layer.hashes for layer in layers))),
         "tables": str(int(tables)),
         "euclidean": str(int(euclidean)),
-        "tails": str(int(tails)),
         "logistic": str(int(network.loss == "logistic")),
         "arrays": arrays.text,
         "layers": ",\n".join(f"  {text}" for text in structs),
@@ -300,10 +297,9 @@ def _hash(arrays: Arrays, at: str, layer: Layer, neurons: str) -> None:
         fields["words"] = words.shape[1]
         if "norm" in parts:
             fields["norm"] = arrays.add(f"{at}_norm", parts["norm"])
-        fields["cosine"] = arrays.add(f"{at}_cosine", parts["cosine"])
+            fields["share"] = float(parts["share"])
         if "tail" in parts:
             fields["tail"] = arrays.add(f"{at}_tail", parts["tail"])
-            fields["hashed_bits"] = float(parts["bits"])
     if "slots" in parts:
         fields |= _tables(arrays, at, layer, neurons)
     arrays.add_struct("hash", f"{at}_hash", fields)

@@ -60,8 +60,12 @@ def scratch_fields(layers: Sequence[Layer], weights: str) -> list[Field]:
             Field("float", "coordinate", max(layer.columns for layer in hashed), "in a subspace"),
             Field("uint32_t", "word", max(2, *(width // 32 for width in widths)), "their signs"),
         ]
-    if any("tail" in layer.hashes for layer in hashed):
-        fields += [Field("float", "length", 0, "of the input, as its projections tell it")]
+    matched = [layer.width for layer in hashed if "norm" in layer.hashes]
+    if hashed:
+        fields += [
+            Field("float", "unit", 0, "of the entries below"),
+            Field("float", "least", 0, "of the products that they tell"),
+        ]
     probes = max([layer.probes for layer in in_tables], default=0)
     if in_tables:
         fields += [Field("float", "probe_cost", probes + 1, "sets of bits to flip")]
@@ -78,7 +82,10 @@ def scratch_fields(layers: Sequence[Layer], weights: str) -> list[Field]:
             Field("uint8_t", "probe_last", probes + 1, "as probe_cost"),
         ]
     if hashed:
-        fields += [Field("int8_t", "byte", max(widths), "the input's projections")]
+        fields += [
+            Field("int8_t", "byte", max(widths), "the input's projections"),
+            Field("uint8_t", "entry", 4 * max([1, *matched]), "their products with four signs"),
+        ]
     compact = [layer.inputs for layer in layers if is_compact(layer, weights)]
     return [*fields, Field("int8_t", "code", max([1, *compact]), "the layer's input")]
 
@@ -139,9 +146,9 @@ def _hashing(layer: Layer, n: int) -> int:
     if euclidean:
         total += 2 * n + 3 + 2 * width
     if "norm" in parts and not layer.by_collisions:
-        total += (2 if "tail" in parts else 1) * layer.neurons
-    if "tail" in parts:
-        total += 2 * width + 4
+        total += 2 * layer.neurons
+    if "norm" in parts:
+        total += width + 4
     if "slots" in parts and layer.probes > 1:
         total += (3 if euclidean else 1) * parts["slots"].shape[0] * layer.bits
     return total

@@ -77,7 +77,7 @@ class Layer:
         if not self.hashes:
             return 0
         code = self.hashes.get("code")
-        return len(self.hashes["cosine"]) - 1 if code is None else int(code.shape[1])
+        return int(self.hashes["width"] if code is None else code.shape[1])
 
     @property
     def columns(self) -> int:
