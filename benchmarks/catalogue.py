@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=products.ROWS, help="to train on")
     parser.add_argument("--test-rows", type=int, default=products.TEST_ROWS)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--candidates", type=float, default=800, help="of hashgrad, as of LSH")
+    parser.add_argument("--candidates", type=float, default=100, help="of hashgrad, as of LSH")
     parser.add_argument("--dtype", default="float32", help="of hashgrad's outputs, as of Dense")
     parser.add_argument("--state", default="float32", help="of hashgrad's optimizer, as of Adam")
     add_arguments(parser, PEERS, rates=RATES, batches=BATCHES, negatives=NEGATIVES)

@@ -412,6 +412,36 @@ def transformed(
     return np.hstack([v, n2, n2**2, n2**4]), np.hstack([u, np.full((len(u), 3), 0.5)])
 
 
+def signed_products(
+    bits: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
+    """Products of x with rows of signs, as tables tell them that have a byte for four signs.
+
+    Returns these (n,), the tables (len(x) / 4, 16), what 1 of their sums stands for, and 0.
+    """
+    four = np.abs(x.reshape(-1, 4))
+    size = np.zeros(len(four), np.float32)
+    for j in range(4):
+        size += four[:, j]
+    most, total = size.max(), np.float32(0)
+    for s in size:
+        total += s
+    if not np.all(size <= 1e35):
+        return np.full(len(bits), np.nan), np.zeros((len(four), 16)), np.float32("nan"), total
+    scale = np.float32(31) / most if most >= 1e-30 else np.float32(0)
+    right = (np.arange(16)[:, None] >> np.arange(4) & 1) == (x.reshape(-1, 1, 4) >= 0)
+    entry = np.floor(0.5 + (right * (scale * four)[:, None].astype(float)).sum(axis=2))
+    unit, least = (np.float32(2) / scale, -total) if scale else (np.float32(0), np.float32(0))
+    sign = (bits.reshape(len(bits), -1, 4) * (1 << np.arange(4))).sum(axis=2)
+    return unit * entry[np.arange(len(four)), sign].sum(axis=1) + least, entry, unit, least
+
+
+def halved(x: np.ndarray) -> np.ndarray:
+    """The nearest bfloat16s of finite numbers, of two as near the even one."""
+    bits = x.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).view(np.float32).astype(float)
+
+
 def sign_collision(v: np.ndarray, u: np.ndarray) -> np.ndarray:
     """P(a sign bit agrees) = 1 - angle / pi, for all pairs (Charikar 2002)."""
     cosine = v @ u.T / np.linalg.norm(v, axis=1)[:, None] / np.linalg.norm(u, axis=1)

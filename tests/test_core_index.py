@@ -304,8 +304,8 @@ def test_a_query_alone_finds_what_all_scores_tell(level: str, kind: str) -> None
                 assert cost == 0
             else:
                 costs.append(cost)
-    assert set(costs) <= {SAMPLE, SAMPLE + VERY_MANY}
-    assert costs.count(SAMPLE) >= 0.9 * len(costs)  # samples mislead now and then
+    assert set(costs) <= {2 * SAMPLE, 2 * (SAMPLE + VERY_MANY)}
+    assert costs.count(2 * SAMPLE) >= 0.9 * len(costs)  # samples mislead now and then
 
 
 def test_a_query_alone_finds_a_neuron_that_is_not_finite() -> None:
@@ -315,6 +315,7 @@ def test_a_query_alone_finds_a_neuron_that_is_not_finite() -> None:
     x = np.random.default_rng(0).normal(size=(20, 16)).astype(np.float32)
     net.build(twin.dense(x), np.arange(20, dtype=np.uint32))
     net.tensors()["layers.0.lsh.tail"][[7, 60_000]] = np.nan
+    net.sync_after_load()
     one = twin.dense(x[:1])
     found = [_core.nearest(net, one, 30, alone)[0] for alone in (True, False)]
     assert {7, 60_000} <= set(found[0].tolist())

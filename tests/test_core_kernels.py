@@ -189,27 +189,6 @@ def test_a_nan_is_noticed_wherever_it_stands(level: str) -> None:
         assert not _core.kernel_largest(spoilt, 50)[0]
 
 
-def signed_products(
-    bits: np.ndarray, x: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
-    """Products of x with signs, as tables of four numbers each tell them, these, and their unit."""
-    four = np.abs(x.reshape(-1, 4))
-    size = np.zeros(len(four), np.float32)
-    for j in range(4):
-        size += four[:, j]
-    most, total = size.max(), np.float32(0)
-    for s in size:
-        total += s
-    if not np.all(size <= 1e35):
-        return np.full(len(bits), np.nan), np.zeros((len(four), 16)), np.float32("nan"), total
-    scale = np.float32(31) / most if most >= 1e-30 else np.float32(0)
-    right = (np.arange(16)[:, None] >> np.arange(4) & 1) == (x.reshape(-1, 1, 4) >= 0)
-    entry = np.floor(0.5 + (right * (scale * four)[:, None].astype(float)).sum(axis=2))
-    unit, least = (np.float32(2) / scale, -total) if scale else (np.float32(0), np.float32(0))
-    sign = (bits.reshape(len(bits), -1, 4) * (1 << np.arange(4))).sum(axis=2)
-    return unit * entry[np.arange(len(four)), sign].sum(axis=1) + least, entry, unit, least
-
-
 def reach_of(norm: np.ndarray, tail: np.ndarray) -> np.ndarray:
     """Pairs of numbers as the upper halves of floats, the first one lower; both are cut."""
     return (norm.view(np.uint32) >> 16) | (tail.view(np.uint32) & 0xFFFF0000)
@@ -231,7 +210,7 @@ def test_signs_are_matched_with_a_querys_numbers(level: str, n: int, words: int)
     bits[n // 2] = x < 0  # none
     signatures = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
     norm, tail = random.normal(size=(2, n)).astype(np.float32)
-    product, entry, unit, least = signed_products(bits, x)
+    product, entry, unit, least = twin.signed_products(bits, x)
     # An entry is off by half a unit at most, and there are sixteen a word.
     assert np.abs(product - (2 * bits - 1) @ x).max() <= 0.5 * float(unit) * 16 * words
     everyone, some = None, random.permutation(n).astype(np.uint32)[: max(1, n - 3)]

@@ -87,8 +87,8 @@ def test_adaptive() -> None:
 def test_lsh_by_gaussian_bits() -> None:
     hidden, out = train(network("lsh"))
     bits = 64
-    # projecting; the bias in the direction; x.mean and |x|^2; each neuron's length at ranking
-    query = INPUT * bits + bits + 2 * INPUT + N
+    # projecting; the bias in the direction; x.mean and |x|^2; tables of signs; two a neuron
+    query = INPUT * bits + bits + 2 * INPUT + bits + 2 * N
     assert 0 <= hidden["query"] - query <= SCALARS
     expect(
         hidden, forward=K * INPUT, rerank=K * INPUT, update=K * INPUT, active=K, candidates=2 * K
@@ -101,7 +101,7 @@ def test_lsh_by_bits_of_a_subspace() -> None:
     hidden, _ = train(network("lsh", projection="subspace", rank=16))
     bits, rank = 64, 16
     # to coordinates; those to bits, once as asked and once as a neuron would move
-    query = INPUT * rank + 2 * rank * bits + 2 * INPUT + N
+    query = INPUT * rank + 2 * rank * bits + 2 * INPUT + bits + 2 * N
     assert 0 <= hidden["query"] - query <= 2 * rank + SCALARS
     assert 0 <= hidden["rehash"] - K * (bits + 2 * rank) <= K * SCALARS
 

@@ -176,7 +176,8 @@ struct Kernels {
   // numbers j .. j + 3, j a multiple of 4, whose bits are s. NaN where x is not finite.
   SignUnit (*tabulate_signs)(const float* x, size_t n, uint8_t* entry);
   // score[r] = norm * (unit * sum + least) + tail for neuron rows[r], the sum of what `entry` has for its signature;
-  // norm and tail are bfloat16s, the lower and the upper half of reach[rows[r]]. rows null: 0 .. n-1. At most 128 words.
+  // norm and tail are bfloat16s, the lower and the upper half of reach[rows[r]]. rows null: 0 .. n-1. At most 128
+  // words.
   void (*match_signs)(const uint64_t* signatures, size_t words, const uint32_t* reach, const uint32_t* rows, uint32_t n,
                       const uint8_t* entry, SignUnit unit, float* score);
   // out = x * scale, held within -most .. most, to the nearest integer, plus `middle`: sixteen bytes, then sixteen more

@@ -23,8 +23,8 @@
 #include <span>
 #include <vector>
 
-#include "lsh/densified.h"
 #include "kernels/kernels.h"
+#include "lsh/densified.h"
 #include "lsh/transform.h"
 #include "memory.h"
 #include "row.h"

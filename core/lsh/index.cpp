@@ -19,9 +19,9 @@ constexpr uint32_t kSample = 1 << 14, kRun = 64;  // scores that tell what may b
 constexpr uint32_t kAllNeurons = 1 << 16, kSomeNeurons = 1 << 14;
 constexpr float kRoom = 1.25f;  // for neurons to outgrow the largest before the next rebuild
 
-uint32_t half(float x) {  // the nearest bfloat16, of a finite number
+uint32_t half(float x) {  // the nearest bfloat16
   const auto bits = std::bit_cast<uint32_t>(x);
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  return std::isfinite(x) ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16 : bits >> 16 | (std::isnan(x) ? 0x40 : 0);
 }
 
 float length(float norm2) { return std::isfinite(norm2) ? std::sqrt(norm2) : 0.f; }
@@ -411,8 +411,8 @@ uint32_t LshIndex::collect(const Query& q, LookupScratch& s) const {
 }
 
 size_t LshIndex::memory() const {
-  return sketch_.bytes() + coordinate_.bytes() + norm_.bytes() + norm2_.bytes() + tail_.bytes() + reach_.bytes() + signature_.bytes() +
-         code_.bytes() + dirty_.bytes() + family_.memory() + (tables_ ? tables_->bytes() : 0);
+  return sketch_.bytes() + coordinate_.bytes() + norm_.bytes() + norm2_.bytes() + tail_.bytes() + reach_.bytes() +
+         signature_.bytes() + code_.bytes() + dirty_.bytes() + family_.memory() + (tables_ ? tables_->bytes() : 0);
 }
 
 }  // namespace hashgrad

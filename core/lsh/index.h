@@ -170,7 +170,7 @@ class LshIndex {
   Array<float> norm2_;       // bits: |v|^2 (in the subspace, if there is one)
   Array<float> tail_;        // bits: b + w.mean, the last coordinate of v, or what is added where tails are apart
   Array<float> norm_;        // bits: |v|
-  Array<uint32_t> reach_;    // bits that tell angles: |v|, and above it what is added, as bfloat16: half as much to scan
+  Array<uint32_t> reach_;  // bits that tell angles: |v|, and above it what is added, as bfloat16: half as much to scan
   Array<float> scale_;  // one number, of the last rebuild: the largest |v|; of bytes, the largest entry of a sketch; of
                         // densified families, how many weights are a neuron's set
   Array<uint64_t> signature_;  // bits: n_neurons x words

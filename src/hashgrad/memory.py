@@ -162,8 +162,8 @@ def _hashes(selector: Selector, n: int, n_inputs: int, way: Mapping[str, str]) -
     codes = 0
     if "sketch" in shapes:  # and, made from them, codes; a pooled layer keeps these alone
         width = shapes["sketch"][1]
-        codes = whole(n, _LINE) * width if way["code"] == "bytes" else n * (width // 8 + _FLOAT)
-    elif "norm" in shapes and not selector.densified:  # lengths and tails, halved
+        codes = whole(n, _LINE) * width if way["code"] == "bytes" else n * (width // 8 + 2 * _FLOAT)
+    elif "tail" in shapes:  # lengths and tails, halved
         codes = _FLOAT * n
     if selector.densified:  # likewise, lengths and the order of inputs
         n_codes = selector.bits * selector.tables // selector.bits_of_code

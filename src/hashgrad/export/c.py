@@ -184,6 +184,7 @@ def _filled(
         "label": "labels[output]" if network.retired else "output",
         "hashes": str(int(any(layer.hashes for layer in layers))),
         "tables": str(int(tables)),
+        "signs": str(int(any("norm" in layer.hashes for layer in layers))),
         "euclidean": str(int(euclidean)),
         "logistic": str(int(network.loss == "logistic")),
         "arrays": arrays.text,

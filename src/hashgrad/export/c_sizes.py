@@ -61,7 +61,7 @@ def scratch_fields(layers: Sequence[Layer], weights: str) -> list[Field]:
             Field("uint32_t", "word", max(2, *(width // 32 for width in widths)), "their signs"),
         ]
     matched = [layer.width for layer in hashed if "norm" in layer.hashes]
-    if hashed:
+    if matched:
         fields += [
             Field("float", "unit", 0, "of the entries below"),
             Field("float", "least", 0, "of the products that they tell"),
@@ -82,10 +82,9 @@ def scratch_fields(layers: Sequence[Layer], weights: str) -> list[Field]:
             Field("uint8_t", "probe_last", probes + 1, "as probe_cost"),
         ]
     if hashed:
-        fields += [
-            Field("int8_t", "byte", max(widths), "the input's projections"),
-            Field("uint8_t", "entry", 4 * max([1, *matched]), "their products with four signs"),
-        ]
+        fields += [Field("int8_t", "byte", max(widths), "the input's projections")]
+    if matched:
+        fields += [Field("uint8_t", "entry", 4 * max(matched), "their products with four signs")]
     compact = [layer.inputs for layer in layers if is_compact(layer, weights)]
     return [*fields, Field("int8_t", "code", max([1, *compact]), "the layer's input")]
 
