@@ -111,11 +111,15 @@ void kernels(Random& random) {
   const int8_t* q = query.data();
   float* scores = out.data();
   count("scan", [&] { k.scan(codes.data(), kRank, 0, kWide, &q, 1, &scores); });
-  std::vector<uint64_t> signatures(size_t{kNeurons} * 5, 0x5555), word(5, 0x1111);
-  std::vector<uint16_t> distance(kNeurons);
-  count("hamming", [&] { k.hamming(signatures.data(), 5, nullptr, kNeurons, word.data(), distance.data()); });
-  count("hamming of two words",
-        [&] { k.hamming(signatures.data(), 2, nullptr, kNeurons, word.data(), distance.data()); });
+  const std::vector<uint64_t> signatures(size_t{kNeurons} * 5, 0x5555);
+  const std::vector<uint32_t> reach(kNeurons, 0x3f803f80);
+  std::vector<uint8_t> entry(5 * 256);
+  const std::vector<float> asked = normal(5 * 64, random);
+  count("tabulate signs", [&] { k.tabulate_signs(asked.data(), asked.size(), entry.data()); });
+  for (const size_t words : {size_t{5}, size_t{2}})
+    count("match signs, " + std::to_string(words) + " words", [&] {
+      k.match_signs(signatures.data(), words, reach.data(), nullptr, kNeurons, entry.data(), {1.f, 0.f}, out.data());
+    });
 }
 
 void examples(Random& random) {

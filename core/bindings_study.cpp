@@ -425,27 +425,16 @@ void bind_study(nb::module_& m) {
       },
       "x"_a);
   m.def(
-      "kernel_hamming",
-      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query, std::optional<In<uint32_t, 1>> rows) {
+      "kernel_differing",
+      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query, int code_bits, std::optional<In<uint32_t, 1>> rows) {
         rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");
         std::vector<uint16_t> out(rows ? rows->shape(0) : signatures.shape(0));
-        active().hamming(signatures.data(), signatures.shape(1), rows ? rows->data() : nullptr,
-                         static_cast<uint32_t>(out.size()), query.data(), out.data());
+        active().differing(signatures.data(), signatures.shape(1), rows ? rows->data() : nullptr,
+                           static_cast<uint32_t>(out.size()), query.data(), code_bits, out.data());
         const size_t n = out.size();
         return own(std::move(out), {n});
       },
-      "signatures"_a, "query"_a, "rows"_a = nb::none());
-  m.def(
-      "kernel_differing",
-      [](In<uint64_t, 2> signatures, In<uint64_t, 1> query, int code_bits) {
-        rule(signatures.shape(1) == query.shape(0), "signatures and query must have equally many words");
-        std::vector<uint16_t> out(signatures.shape(0));
-        active().differing(signatures.data(), signatures.shape(1), nullptr, static_cast<uint32_t>(signatures.shape(0)),
-                           query.data(), code_bits, out.data());
-        const size_t n = out.size();
-        return own(std::move(out), {n});
-      },
-      "signatures"_a, "query"_a, "code_bits"_a);
+      "signatures"_a, "query"_a, "code_bits"_a, "rows"_a = nb::none());
   m.def(
       "kernel_signs",
       [](In<float, 1> x) {

@@ -111,9 +111,9 @@ def test_hamming_distances(level: str, words: int) -> None:
             np.unpackbits((signatures ^ query).view(np.uint8), axis=1) if n else np.zeros((0, 1))
         )
         expected = differ.sum(axis=1, dtype=int)
-        np.testing.assert_array_equal(_core.kernel_hamming(signatures, query), expected)
+        np.testing.assert_array_equal(_core.kernel_differing(signatures, query, 1), expected)
         rows = random.permutation(n).astype(np.uint32)
-        scattered = _core.kernel_hamming(signatures, query, rows)
+        scattered = _core.kernel_differing(signatures, query, 1, rows)
         np.testing.assert_array_equal(scattered, expected[rows])
 
 

@@ -16,80 +16,14 @@ void project(const float* p, size_t width, const uint32_t* index, const float* v
   in_strips(width, [&]<int kWidth>(size_t at) { project_strip<kWidth>(p + at, width, index, value, n, out + at); });
 }
 
-#if defined(__AVX2__) && !defined(__AVX512F__)
-// Of eight signatures of two words, two to a register: bits are counted by a table of sixteen numbers (Mula et al.
-// 2018), which takes half the instructions of a count of each word.
-inline void hamming_of_eight(const uint64_t* signatures, const uint64_t* query, uint16_t* distance) {
-  const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
-                                         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-  const __m256i low = _mm256_set1_epi8(15);
-  const __m256i q = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)));
-  __m256i s[4];  // of both words of signatures 2k and 2k + 1
-  for (int k = 0; k < 4; k++) {
-    const __m256i x = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(signatures + 4 * k)), q);
-    const __m256i lower = _mm256_shuffle_epi8(table, _mm256_and_si256(x, low));
-    const __m256i upper = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x, 4), low));
-    s[k] = _mm256_sad_epu8(_mm256_add_epi8(lower, upper), _mm256_setzero_si256());
-  }
-  const auto both = [](__m256i a, __m256i b) {
-    return _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-  };
-  const __m256i sums = _mm256_or_si256(both(s[0], s[1]), _mm256_slli_epi64(both(s[2], s[3]), 16));  // 0 4 2 6 | 1 5 3 7
-  const __m256i place = _mm256_setr_epi8(0, 1, -1, -1, 8, 9, -1, -1, 2, 3, -1, -1, 10, 11, -1, -1,  //
-                                         -1, -1, 0, 1, -1, -1, 8, 9, -1, -1, 2, 3, -1, -1, 10, 11);
-  const __m256i placed = _mm256_shuffle_epi8(sums, place);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(distance),
-                   _mm_or_si128(_mm256_castsi256_si128(placed), _mm256_extracti128_si256(placed, 1)));
-}
-#endif
-
-template <int kWords>  // the number of words known to the compiler: rows become straight-line code; 0: it is not
-inline void hamming_fixed(const uint64_t* __restrict signatures, size_t words, const uint32_t* __restrict rows,
-                          uint32_t n, const uint64_t* __restrict query, uint16_t* __restrict distance) {
-  constexpr uint32_t kSoon = 16;  // rows ahead, which lie scattered
-  const size_t m = kWords ? kWords : words;
-  const auto at = [&](size_t i) {
-    uint64_t d = 0;
-    for (size_t k = 0; k < m; k++) d += static_cast<uint64_t>(__builtin_popcountll(signatures[i * m + k] ^ query[k]));
-    return static_cast<uint16_t>(d);
-  };
-  uint32_t r = 0;
-#if defined(__AVX2__) && !defined(__AVX512F__)
-  if constexpr (kWords == 2)
-    for (; !rows && r + 8 <= n; r += 8) hamming_of_eight(signatures + 2 * size_t{r}, query, distance + r);
-#endif
-  for (; !rows && r < n; r++) distance[r] = at(r);
-  for (; rows && r < n; r++) {
-    __builtin_prefetch(signatures + size_t{rows[r + kSoon < n ? r + kSoon : n - 1]} * m);
-    distance[r] = at(rows[r]);
-  }
-}
-
-void hamming(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
-             uint16_t* distance) {
-  switch (words) {
-    case 1:
-      return hamming_fixed<1>(signatures, words, rows, n, query, distance);
-    case 2:
-      return hamming_fixed<2>(signatures, words, rows, n, query, distance);
-    case 4:
-      return hamming_fixed<4>(signatures, words, rows, n, query, distance);
-    case 5:
-      return hamming_fixed<5>(signatures, words, rows, n, query, distance);
-    case 8:
-      return hamming_fixed<8>(signatures, words, rows, n, query, distance);
-    default:
-      return hamming_fixed<0>(signatures, words, rows, n, query, distance);
-  }
-}
-
 // Each code's differing bits gather in its lowest.
 template <int kBits>
 void differing_codes(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
                      uint16_t* distance) {
   constexpr uint64_t kLowest = kBits == 8   ? 0x0101010101010101ull
                                : kBits == 4 ? 0x1111111111111111ull
-                                            : 0x5555555555555555ull;
+                               : kBits == 2 ? 0x5555555555555555ull
+                                            : ~0ull;
   for (uint32_t r = 0; r < n; r++) {
     const uint64_t* row = signatures + size_t{rows ? rows[r] : r} * words;
     uint64_t d = 0;
@@ -105,14 +39,15 @@ void differing_codes(const uint64_t* signatures, size_t words, const uint32_t* r
 void differing(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
                int code_bits, uint16_t* distance) {
   switch (code_bits) {
+    case 1:
+      return differing_codes<1>(signatures, words, rows, n, query, distance);
     case 2:
       return differing_codes<2>(signatures, words, rows, n, query, distance);
     case 4:
       return differing_codes<4>(signatures, words, rows, n, query, distance);
-    case 8:
+    default:
       return differing_codes<8>(signatures, words, rows, n, query, distance);
   }
-  hamming(signatures, words, rows, n, query, distance);
 }
 
 // 1.5 * 2^23 (bits 0x4b400000) plus a small float has the float's nearest integer in its last bits.

@@ -166,10 +166,8 @@ struct Kernels {
   void (*project)(const float* p, size_t width, const uint32_t* index, const float* value, uint32_t n, float* out);
   // words[j / 64] bit j % 64 = (x[j] >= 0), bits a multiple of 64
   void (*signs)(const float* x, size_t bits, uint64_t* words);
-  // distance[r] = popcount(signature rows[r] XOR query), signatures of `words` 64-bit words; rows null: 0 .. n-1.
-  void (*hamming)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
-                  uint16_t* distance);
-  // The same, of how many codes of `code_bits` bits (1, 2, 4 or 8) they differ.
+  // How many codes of `code_bits` bits (1, 2, 4 or 8) of signature rows[r], of `words` 64-bit words, differ from the
+  // query's; rows null: 0 .. n-1.
   void (*differing)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
                     int code_bits, uint16_t* distance);
   // What signs add to the product with x[0..n), n a multiple of 64, |x| < 1e35: entry[4 j + s] for the four signs of

@@ -273,10 +273,8 @@ void LshIndex::score_signatures(uint32_t first, const uint32_t* ids, uint32_t n,
   if (family_.tells_angles())
     return active().match_signs(signature, family_.words(), &reach_[first], ids, n, q.entry.data(), q.unit, score);
   s.distance.resize(n);
-  if (family_.densified())
-    active().differing(signature, family_.words(), ids, n, q.word.data(), family_.spec().code_bits, s.distance.data());
-  else
-    active().hamming(signature, family_.words(), ids, n, q.word.data(), s.distance.data());
+  active().differing(signature, family_.words(), ids, n, q.word.data(), std::max(family_.spec().code_bits, 1),
+                     s.distance.data());
   for (uint32_t r = 0; r < n; r++) score[r] = -static_cast<float>(s.distance[r]);
 }
 
