@@ -430,7 +430,7 @@ def signed_products(
         return np.full(len(bits), np.nan), np.zeros((len(four), 16)), np.float32("nan"), total
     scale = np.float32(31) / most if most >= 1e-30 else np.float32(0)
     right = (np.arange(16)[:, None] >> np.arange(4) & 1) == (x.reshape(-1, 1, 4) >= 0)
-    entry = np.floor(0.5 + (right * (scale * four)[:, None].astype(float)).sum(axis=2))
+    entry = np.rint((right * (scale * four)[:, None].astype(float)).sum(axis=2))
     unit, least = (np.float32(2) / scale, -total) if scale else (np.float32(0), np.float32(0))
     sign = (bits.reshape(len(bits), -1, 4) * (1 << np.arange(4))).sum(axis=2)
     return unit * entry[np.arange(len(four)), sign].sum(axis=1) + least, entry, unit, least

@@ -36,13 +36,17 @@ SignUnit tabulate_signs(const float* x, size_t n, uint8_t* entry) {
   const float scale = none ? 0.f : kMostEntry / most;
   using Mask = Vector<int32_t, 16>;
   for (size_t g = 0; g < n; g += 4) {
-    Block sum = Block{} + 0.5f;
+    Block sum{};
     for (size_t j = 0; j < 4 && !none; j++) {
       const float v = x[g + j];
       const Mask right = load_as<Mask>(kRightSigns.all[v >= 0.f][j]);
       sum += bits_as<Block>(bits_as<Mask>(Block{} + scale * __builtin_fabsf(v)) & right);
     }
-    store_as(entry + 4 * g, sum);
+    float whole[16];
+    store(whole, sum);
+    uint8_t* to = entry + 4 * g;
+#pragma omp simd
+    for (int k = 0; k < 16; k++) to[k] = static_cast<uint8_t>(nearest_bits(whole[k]));
   }
   return odd ? SignUnit{__builtin_nanf(""), 0.f} : none ? SignUnit{0.f, 0.f} : SignUnit{2.f / scale, -total};
 }

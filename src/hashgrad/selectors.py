@@ -158,7 +158,8 @@ class LSH(Selector):
             will do.
         probes: buckets visited per table, the surest first; at most `2**bits`, and 256.
         ranking: candidates by `"signature"` (without a transform the neuron's length times what the
-            query's projections have in common with its signs; else how many bits differ) or by `"collisions"` (buckets shared).
+            query's projections have in common with its signs; else how many bits differ) or by
+            `"collisions"` (buckets shared).
         candidates: candidates evaluated exactly, in multiples of `k`, at least 1; None is 1.5 where
             codes are bytes, 4 where they are bits, and 20 where outputs are pooled (in prediction
             alone: training evaluates what goes into the pool; hundreds of thousands of outputs
