@@ -130,6 +130,7 @@ void bind_choosing(nb::module_& m) {
       [](In<uint64_t, 2> signatures, In<float, 1> x, In<uint32_t, 1> reach, std::optional<In<uint32_t, 1>> rows) {
         const size_t words = signatures.shape(1), n = rows ? rows->shape(0) : signatures.shape(0);
         rule(words >= 1 && words <= 128 && x.shape(0) == 64 * words, "x must have a number for each bit");
+        rule(reach.shape(0) == signatures.shape(0), "reach must have a number for each signature");
         std::vector<uint8_t> entry(4 * x.shape(0));
         const SignUnit unit = active().tabulate_signs(x.data(), x.shape(0), entry.data());
         std::vector<float> score(n);

@@ -15,7 +15,7 @@ namespace hashgrad {
 //   column.*   a cache line of an input's row, added to the neurons' sums
 //   learn.*    a weight in the rows of an input: gradient and step
 //   scan.*     16 bytes of a neuron's code
-//   word       64 bits of a neuron's signature
+//   word       64 bits of a neuron's signature, matched with a query's numbers
 //   choose     a number, among which the largest are chosen
 //   project    an entry of an input, projected to 16 coordinates
 //   bucket     a bucket of a hash table, and ten neurons in it

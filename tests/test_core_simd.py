@@ -99,7 +99,7 @@ def test_the_first_of_the_smallest(level: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("words", [*range(1, 10), 13, 32])
-def test_hamming_distances(level: str, words: int) -> None:
+def test_bits_that_differ(level: str, words: int) -> None:
     assert _core.simd_level() == level
     random = np.random.default_rng(words)
     for n in (0, 1, 7, 100):

@@ -170,8 +170,9 @@ struct Kernels {
   // query's; rows null: 0 .. n-1.
   void (*differing)(const uint64_t* signatures, size_t words, const uint32_t* rows, uint32_t n, const uint64_t* query,
                     int code_bits, uint16_t* distance);
-  // What signs add to the product with x[0..n), n a multiple of 64, |x| < 1e35: entry[4 j + s] for the four signs of
-  // numbers j .. j + 3, j a multiple of 4, whose bits are s. NaN where x is not finite.
+  // What signs add to the product with x[0..n), n a multiple of 64: entry[4 j + s] for the four signs of numbers j ..
+  // j + 3, j a multiple of 4, whose bits are s. NaN, and no entries, where four numbers add up to more than 1e35 or one
+  // is none.
   SignUnit (*tabulate_signs)(const float* x, size_t n, uint8_t* entry);
   // score[r] = norm * (unit * sum + least) + tail for neuron rows[r], the sum of what `entry` has for its signature;
   // norm and tail are bfloat16s, the lower and the upper half of reach[rows[r]]. rows null: 0 .. n-1. At most 128

@@ -196,7 +196,7 @@ void HashFamily::hash_query(const Row& x, bool moves, Query& q) const {
       q.value[j] -= mean_projection_[j] + (tails_apart() ? bias[j] : 0.f);
     }
   }
-  if (signs_tell_angles()) {
+  if (matches_signs()) {
     const float share = share_of_signs();
     q.entry.resize(size_t{4} * width_);
     q.unit = active().tabulate_signs(q.value.data(), width_, q.entry.data());
@@ -220,7 +220,7 @@ uint64_t HashFamily::query_cost(const Row& x, bool moves) const {
   const uint64_t projected =
       n ? uint64_t{x.n} * n + 2 * n + (moves ? 2 : 1) * uint64_t{rank_} * width_ : uint64_t{x.n} * width_ + width_;
   return projected + (moves || euclidean ? 2 * uint64_t{x.n} : 0) + (euclidean ? 2 * width_ + n_columns_ : 0) +
-         (bytes() ? width_ + 1 : 0) + (signs_tell_angles() ? width_ + 4 : 0);
+         (bytes() ? width_ + 1 : 0) + (matches_signs() ? width_ + 4 : 0);
 }
 
 void HashFamily::project_neuron(const float* w, float bias, float* coordinate, float* sketch, float& tail) const {

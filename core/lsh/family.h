@@ -42,7 +42,7 @@ struct Query {
   std::vector<float> centered;    // subspace only: U' [x - mean; 1] / d
   float mean_dot = 0.f;           // x . mean
   float norm2 = 0.f;              // |[x; 1]|^2
-  std::vector<uint8_t> entry;     // signs that tell angles only: their products with `value`, as match_signs wants them
+  std::vector<uint8_t> entry;     // where signs are matched: their products with `value`, as match_signs wants them
   SignUnit unit;                  // likewise, for lengths of neurons: so that w.x follows
   Bins bins;                      // densified only
 };
@@ -101,6 +101,7 @@ class HashFamily {
   bool densified() const { return densified_.has_value(); }
   bool tells_angles() const { return spec_.transform == Transform::kNone && !densified(); }  // lengths then count, too
   bool signs_tell_angles() const { return !bytes() && tells_angles(); }
+  bool matches_signs() const { return signs_tell_angles() && spec_.ranking == Ranking::kSignature; }
   bool tails_apart() const { return spec_.pooled && !bytes() && tells_angles(); }
   uint32_t width() const { return width_; }  // bits, padded to whole words; the padding's bits are constant; or bytes
   uint32_t words() const { return width_ / 64; }

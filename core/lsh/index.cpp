@@ -143,7 +143,8 @@ void LshIndex::derive(Team& team) {
   if (sketches_)
     team.each(n_neurons_, 64,
               [&](int member, size_t i) { encode(static_cast<uint32_t>(i), scratch[static_cast<size_t>(member)]); });
-  for (uint32_t i = 0; i < n_neurons_ && !reach_.empty(); i++) reach_[i] = reach(i);
+  else
+    for (uint32_t i = 0; i < n_neurons_ && !reach_.empty(); i++) reach_[i] = reach(i);
   refill_tables(team);
 }
 
@@ -263,7 +264,7 @@ void LshIndex::scan(uint32_t from, uint32_t to, std::span<const Query* const> qu
                          s.query.data(), static_cast<uint32_t>(queries.size()), score);
   }
   for (size_t q = 0; q < queries.size(); q++)
-    for (uint32_t at = from; at < to; at += kStrip)  // whose distances stay in the first-level cache
+    for (uint32_t at = from; at < to; at += kStrip)  // whose scores stay in the first-level cache
       score_signatures(at, nullptr, std::min(kStrip, to - at), *queries[q], s, score[q] + at);
 }
 
@@ -358,7 +359,8 @@ void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::v
   const LshSpec& spec = family_.spec();
   const uint32_t n = collect(q, s);
   const std::span found(s.found.data(), n);
-  // Where threads move neurons at once, slots are in no order that a resumed run would find again.
+  // Where threads move neurons at once, slots are in no order that a resumed run would find again; ties are broken by
+  // neuron.
   const bool ties = spec.ranking == Ranking::kCollisions || !family_.tells_angles();
   if (!spec.pooled || ties) std::sort(found.begin(), found.end());
   s.score.resize(n + kBlock);
@@ -367,7 +369,7 @@ void LshIndex::look_up(const Query& q, uint32_t wanted, LookupScratch& s, std::v
   else
     score_signatures(0, found.data(), n, q, s, s.score.data());
   for (const uint32_t i : found) s.met[i / 64] = 0;
-  choose_largest(s.score.data(), n, wanted, salt_of(q), s.choose, out);
+  choose_largest(s.score.data(), n, wanted, salt_of(q), s.choose, out, spec.pooled ? found.data() : nullptr);
   for (uint32_t& at : out) at = found[at];
   if (spec.pooled) std::sort(out.begin(), out.end());
 }

@@ -40,7 +40,7 @@ struct Weights {
 
 // What a look-up needs beside the query; one per thread.
 struct LookupScratch {
-  std::vector<uint16_t> distance;    // per neuron, or per candidate
+  std::vector<uint16_t> distance;    // per neuron, or per candidate, where differing codes tell
   std::vector<uint16_t> collisions;  // per neuron, zero between look-ups
   std::vector<uint32_t> found;
   std::vector<float> near;    // scores of those found
@@ -139,7 +139,7 @@ class LshIndex {
   size_t memory() const;
 
  private:
-  uint64_t match_cost() const { return family_.signs_tell_angles() ? 2 : 0; }  // of a signature's score
+  uint64_t match_cost() const { return family_.matches_signs() ? 2 : 0; }  // of a signature's score
   uint64_t* signature(uint32_t i) { return &signature_[size_t{i} * family_.words()]; }
   uint8_t* code(uint32_t i) { return &code_[code_at(i)]; }
   const uint8_t* code(uint32_t i) const { return &code_[code_at(i)]; }

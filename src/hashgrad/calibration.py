@@ -28,7 +28,8 @@ _REVISION = 4  # of what is measured; costs kept by another one are measured ane
 # Where working sets of each size end: a core's own cache, the processor's, memory.
 SIZES = {"near": 1 << 18, "middle": 1 << 22, "far": 1 << 26}
 
-# Nanoseconds, AMD EPYC (Zen 5, AVX-512), 2026-11-24; `core/calibrate.h` says what each is.
+# Nanoseconds, AMD EPYC (Zen 5, AVX-512), 2026-11-24; `core/calibrate.h` says what each is. A "word"
+# was then counted, not matched with numbers.
 REFERENCE = {
     "stream.near": 0.28, "stream.middle": 0.51, "stream.far": 1.19,
     "line.near": 0.35, "line.middle": 0.64, "line.far": 1.83,

@@ -83,7 +83,7 @@ PARAMETERS: dict[str, Parameter] = {
     "ranking": Parameter(
         "signature",
         Choice(("signature", "collisions")),
-        "Candidates by signature (angle, and length without a transform), or by buckets shared.",
+        "Candidates by signature (angle; without a transform product), or by buckets shared.",
     ),
     "candidates": Parameter(
         None,

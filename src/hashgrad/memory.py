@@ -162,7 +162,12 @@ def _hashes(selector: Selector, n: int, n_inputs: int, way: Mapping[str, str]) -
     codes = 0
     if "sketch" in shapes:  # and, made from them, codes; a pooled layer keeps these alone
         width = shapes["sketch"][1]
-        codes = whole(n, _LINE) * width if way["code"] == "bytes" else n * (width // 8 + 2 * _FLOAT)
+        lengths = 2 if selector.transform == "none" else 1  # once more, halved, with tails
+        codes = (
+            whole(n, _LINE) * width
+            if way["code"] == "bytes"
+            else n * (width // 8 + lengths * _FLOAT)
+        )
     elif "tail" in shapes:  # lengths and tails, halved
         codes = _FLOAT * n
     if selector.densified:  # likewise, lengths and the order of inputs

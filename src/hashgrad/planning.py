@@ -19,6 +19,7 @@ from .optimizers import SGD, Optimizer
 from .selectors import LSH, All, Random
 
 BLOCK = 16  # floats in a cache line
+_WORDS_A_TABLE = 250  # by instructions of the AVX2 kernels (benchmarks/results/instructions.json)
 # Times what SGD takes to learn, for the optimizers with state: by neuron, or by input (whole rows).
 _WITH_STATE = {
     "float32": {"neuron": 5.0, "input": 2.5},
@@ -203,6 +204,7 @@ class _Cost:
         )
         return (
             self.hashing(lsh, width) + compared + self.choosing(self.n)
+            + (0.0 if code == "bytes" else self.tabulating(lsh, width))
             + self.candidates(lsh, code) + self.learning() + self.following(width)
         )  # fmt: skip
 
@@ -212,6 +214,7 @@ class _Cost:
         found = min(float(self.n), met)
         return (
             self.hashing(lsh, width) + lsh.tables * lsh.probes * cost("bucket")
+            + self.tabulating(lsh, width)
             + found * (width / 64 * cost("word") + 4 + cost("choose"))
             + self.candidates(lsh, "bits") + self.learning() + self.following(width)
             + self.kept * lsh.tables * cost("bucket")
@@ -232,6 +235,12 @@ class _Cost:
             return self.inputs.entries * width * project
         rank = _whole(min(lsh.rank, self.inputs.n))
         return float((self.inputs.entries * rank + 2 * rank * width) * project)
+
+    def tabulating(self, lsh: LSH, width: float) -> float:
+        """What signs add to products with the input: in the time of so many words matched."""
+        if lsh.densified or lsh.transform != "none" or lsh.ranking != "signature":
+            return 0.0
+        return width / 64 * _WORDS_A_TABLE * self.machine.cost("word")
 
     def following(self, width: float) -> float:
         """The hashes of the neurons that moved."""

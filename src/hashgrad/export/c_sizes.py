@@ -145,9 +145,7 @@ def _hashing(layer: Layer, n: int) -> int:
     if euclidean:
         total += 2 * n + 3 + 2 * width
     if "norm" in parts and not layer.by_collisions:
-        total += 2 * layer.neurons
-    if "norm" in parts:
-        total += width + 4
+        total += width + 4 + 2 * layer.neurons
     if "slots" in parts and layer.probes > 1:
         total += (3 if euclidean else 1) * parts["slots"].shape[0] * layer.bits
     return total
