@@ -66,8 +66,7 @@ struct Scattered {
 #if defined(__AVX2__) || defined(__ARM_NEON)
 using Bytes = Vector<uint8_t, kRegister>;
 using Shorts = Vector<uint16_t, kRegister / 2>;
-constexpr uint32_t kGroup =
-    kRegister;  // neurons whose sums are taken at once; of 16 bytes, lane l has 16 l to 16 l + 15
+constexpr uint32_t kGroup = kRegister;  // neurons whose sums are taken at once: lane l has 16 l to 16 l + 15
 
 #if !defined(__ARM_NEON)
 template <size_t kBytes>
