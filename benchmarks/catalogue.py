@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import products
 import torch
-from contest import HALVES, add_arguments, begin_alike, hold, peak_mebibytes, pooled
+from contest import HALVES, add_arguments, hold, peak_mebibytes, pooled
 from peers import Peer, Rows, Settings, seconds_a_step, train_epochs
 
 from hashgrad import Adam, Dense, Linear, Network, metrics
@@ -90,13 +90,13 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> dict[str, Any]:
         n_labels, correction="log-q", query_every=asked.query_every, precision="bfloat16",
         candidates=asked.candidates,
     )  # fmt: skip
+    first = Dense(asked.hidden, layout="input", init_std=asked.hidden**-0.5)
     net = Network(
         data.x.shape[1],
-        [Dense(asked.hidden, layout="input"), Dense(n_labels, active=chosen, dtype=asked.dtype)],
+        [first, Dense(n_labels, active=chosen, dtype=asked.dtype)],
         optimizer=Adam(how["rate"], state=asked.state), schedule=Linear(), prior=True,
         batch_size=int(how["batch_size"]), threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
-    begin_alike(net, asked.seed)
     records: list[dict[str, Any]] = []
 
     def note(record: dict[str, Any]) -> None:

@@ -13,12 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from peers import SAMPLERS, Settings, grid, in_words
 
 import hashgrad
-from hashgrad import LSH, Network
+from hashgrad import LSH
 from hashgrad.bench.suite import circumstances
 
 OURS = "hashgrad"
@@ -49,17 +48,6 @@ def pooled(n_outputs: int, wrong: int = 4, **more: Any) -> LSH:
         wrong / n_outputs, pooled=True, rank=128, tables=16, code="bits", lookup="tables",
         **chosen,
     )  # fmt: skip
-
-
-def begin_alike(net: Network, seed: int, share: float = 1.0) -> None:
-    """Give the first layer larger initial weights than its default, for inputs that are sparse.
-
-    Their deviation is `share` * hidden**-0.5: 1 is 0.7 times the peers' in the catalogue, and in
-    next words 0.5 is the peers'.
-    """
-    weights = net._core.tensors()["layers.0.weight"]
-    noise = np.random.default_rng(seed).standard_normal(weights.shape, dtype=np.float32)
-    weights[...] = noise * share * weights.shape[0] ** -0.5
 
 
 def peak_mebibytes() -> float:

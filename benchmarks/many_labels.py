@@ -32,16 +32,16 @@ from hashgrad.bench.suite import circumstances
 
 HIDDEN, THREADS = 256, 2
 NEGATIVES = 512
-RATES = (1e-3, 3e-3, 1e-2, 3e-2)
-OUR_RATES = (3e-3, 6e-3, 1.2e-2)
+RATES = (3e-3, 6e-3, 1e-2, 3e-2)
+OUR_RATES = (3e-3, 4e-3, 6e-3)
 PEERS = {  # loss, how outputs are chosen, rate found by --tune, batch, epochs
-    "full, logistic": ("logistic", "full", 1e-2, 128, 6),
-    "full, softmax": ("softmax", "full", 1e-2, 128, 6),
-    "in-batch": ("logistic", "in-batch", 1e-2, 128, 6),
-    "uniform": ("logistic", "uniform", 1e-2, 128, 6),
-    "log-uniform": ("logistic", "log-uniform", 1e-2, 128, 6),
+    "full, logistic": ("logistic", "full", 6e-3, 128, 10),
+    "full, softmax": ("softmax", "full", 6e-3, 128, 10),
+    "in-batch": ("logistic", "in-batch", 6e-3, 128, 10),
+    "uniform": ("logistic", "uniform", 6e-3, 128, 10),
+    "log-uniform": ("logistic", "log-uniform", 6e-3, 128, 10),
 }
-OURS = {"rate": 0.006, "batch_size": 48, "epochs": 6}
+OURS = {"rate": 0.004, "batch_size": 44, "epochs": 14}
 KS = (1, 3, 5)
 
 
@@ -163,12 +163,13 @@ def train_ours(
     x, y, x_test, scores = data
     how = {**OURS, **other}
     hashing = LSH(
-        15 / y.shape[1], pooled=True, rank=64, bits=8, tables=64, code="bits", lookup="scan",
-        query_every=4, candidates=10,
+        15 / y.shape[1], pooled=True, rank=64, bits=8, tables=32, code="bits", lookup="scan",
+        query_every=6, candidates=10, fill=325,
     )  # fmt: skip
+    first = Dense(HIDDEN, layout="input", init_std=HIDDEN**-0.5)  # as the peers'
     net = Network(
         x.shape[1],
-        [Dense(HIDDEN, layout="input"), Dense(y.shape[1], active=hashing)],
+        [first, Dense(y.shape[1], active=hashing)],
         loss="logistic", optimizer=Adam(how["rate"], state=state), schedule=Cosine(), prior=True,
         batch_size=int(how["batch_size"]), threads=THREADS, seed=seed,
     )  # fmt: skip
@@ -197,7 +198,7 @@ def tune(data: datasets.Dataset, weighting: datasets.Weighting) -> None:
         print(f"{'hashgrad':16} rate {rate:g}  {last}", flush=True)
     for name in PEERS:
         for rate in RATES:
-            last = train_peer(name, apart_data, 0, rate=rate, epochs=5)[-1]
+            last = train_peer(name, apart_data, 0, rate=rate)[-1]
             print(f"{name:16} rate {rate:g}  {last}", flush=True)
 
 

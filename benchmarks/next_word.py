@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 import words
-from contest import HALVES, add_arguments, begin_alike, hold, peak_mebibytes, pooled
+from contest import HALVES, add_arguments, hold, peak_mebibytes, pooled
 from peers import Peer, Rows, Settings, train_for
 
 from hashgrad import Adam, Dense, Network
@@ -72,13 +72,13 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
         rebuild_every=4_000_000, query_every=asked.query_every, fill=asked.fill,
         precision="bfloat16",
     )  # fmt: skip
+    first = Dense(asked.hidden, layout="input", init_std=asked.hidden**-0.5 / 2)  # as the peers'
     net = Network(
         data.x.shape[1],
-        [Dense(asked.hidden, layout="input"), Dense(n_words, active=chosen)],
+        [first, Dense(n_words, active=chosen)],
         optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
-    begin_alike(net, asked.seed, (2 / len(words.OFFSETS)) ** 0.5)
     random = np.random.default_rng(asked.seed)
     order, at = random.permutation(data.x.shape[0]), 0
     curve: list[dict[str, Any]] = []

@@ -277,6 +277,7 @@ void bind_specs(nb::module_& m) {
   nb::class_<LayerSpec> layer(m, "LayerSpec");
   layer.def(nb::init<>())
       .def_rw("n_outputs", &LayerSpec::n_outputs)
+      .def_rw("init_std", &LayerSpec::init_std)
       .def_rw("fraction", &LayerSpec::fraction)
       .def_rw("alpha", &LayerSpec::alpha)
       .def_rw("beta", &LayerSpec::beta)

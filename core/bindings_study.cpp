@@ -4,6 +4,7 @@
 
 #include "bindings.h"
 #include "calibrate.h"
+#include "choose.h"
 
 namespace hashgrad {
 
@@ -154,6 +155,18 @@ void bind_choosing(nb::module_& m) {
                               first(std::move(position), cut.known ? cut.above + cut.equal : 0));
       },
       "z"_a, "k"_a);
+
+  // Where the k largest are, of equals those that `salt` picks.
+  m.def(
+      "choose_largest",
+      [](In<float, 1> z, uint32_t k, uint64_t salt) {
+        ChooseScratch scratch;
+        std::vector<uint32_t> out;
+        choose_largest(z.data(), static_cast<uint32_t>(z.shape(0)), k, salt, scratch, out);
+        const size_t n = out.size();
+        return first(std::move(out), n);
+      },
+      "z"_a, "k"_a, "salt"_a);
 }
 
 void bind_codes(nb::module_& m) {

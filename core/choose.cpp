@@ -12,20 +12,31 @@ namespace hashgrad {
 
 namespace {
 
-// Greater z, then lower position, gives a greater key.
-uint64_t sort_key(float z, uint32_t position) {
-  if (z != z) return uint64_t{0xffffffff} << 32 | ~position;
-  const auto bits = std::bit_cast<uint32_t>(z);
-  return uint64_t{bits >> 31 ? ~bits : bits | 0x80000000u} << 32 | ~position;
+// Whole numbers that lie as the floats do: zeros are equal, and a NaN is greater than all.
+uint32_t order_of(float z) {
+  if (z != z) return 0xffffffff;
+  const auto bits = std::bit_cast<uint32_t>(z + 0.f);
+  return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
-void choose_by_sorting(const float* z, uint32_t n, uint32_t k, std::vector<uint64_t>& key, std::vector<uint32_t>& out) {
-  key.resize(n);
-  for (uint32_t i = 0; i < n; i++) key[i] = sort_key(z[i], i);
-  std::nth_element(key.begin(), key.begin() + (k - 1), key.end(), std::greater<>());
-  out.resize(k);
-  for (uint32_t j = 0; j < k; j++) out[j] = ~static_cast<uint32_t>(key[j]);
-  std::sort(out.begin(), out.end());
+// What the kernel finds, of numbers that it cannot rank: some are not finite, or their squares are not.
+Cut cut_by_sorting(const float* z, uint32_t n, uint32_t k, ChooseScratch& scratch) {
+  std::vector<uint32_t>& order = scratch.tie;
+  order.resize(n);
+  for (uint32_t i = 0; i < n; i++) order[i] = order_of(z[i]);
+  std::nth_element(order.begin(), order.begin() + (k - 1), order.end(), std::greater<>());
+  const uint32_t least = order[k - 1];
+  Cut cut{0.f, 0, 0, true};
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint32_t o = order_of(z[i]);
+    if (o < least) continue;
+    scratch.position[count++] = i;
+    cut.above += o > least;
+    if (o == least) cut.value = z[i];
+  }
+  cut.equal = count - cut.above;
+  return cut;
 }
 
 }  // namespace
@@ -40,15 +51,16 @@ void choose_largest(const float* z, uint32_t n, uint32_t k, uint64_t salt, Choos
   if (k == 0) return out.clear();
   scratch.position.resize(std::max<size_t>(scratch.position.size(), size_t{n} + 16));
   if (n >= 1 << 16) scratch.value.resize(std::max<size_t>(scratch.value.size(), n / 4));
-  const Cut cut = active().largest(z, n, k, scratch.position.data(), scratch.value.data());
-  if (!cut.known || cut.above + cut.equal < k) return choose_by_sorting(z, n, k, scratch.key, out);
+  Cut cut = active().largest(z, n, k, scratch.position.data(), scratch.value.data());
+  if (!cut.known || cut.above + cut.equal < k) cut = cut_by_sorting(z, n, k, scratch);
   out.assign(scratch.position.begin(), scratch.position.begin() + cut.above + cut.equal);
   uint32_t room = k - cut.above;
   if (room == cut.equal) return;
   std::vector<uint32_t>& tie = scratch.tie;  // those that go
   tie.clear();
+  const uint32_t least = order_of(cut.value);
   for (const uint32_t i : out)
-    if (z[i] == cut.value) tie.push_back(i);
+    if (order_of(z[i]) == least) tie.push_back(i);
   if (salt) {
     std::nth_element(tie.begin(), tie.begin() + room, tie.end(), [&](uint32_t a, uint32_t b) {
       return mix(salt ^ (ids ? ids[a] : a)) < mix(salt ^ (ids ? ids[b] : b));

@@ -11,7 +11,6 @@ struct ChooseScratch {
   std::vector<uint32_t> position;
   std::vector<float> value;
   std::vector<uint32_t> tie;
-  std::vector<uint64_t> key;
 };
 
 // Positions of the k largest of z[0..n), ascending. A NaN counts as larger than any number, so that it is kept and

@@ -28,10 +28,10 @@ Layer::Layer(uint32_t n_inputs, const LayerSpec& spec, const OptimizerSpec& opti
   spec_.lsh = asked_.resolved(spec.n_outputs);
   check(spec_);
   allocate();
-  // Uniform He for ReLU, Glorot for the others; biases start at zero.
+  // Uniform: as wide as the user says, or He for ReLU, Glorot for the others; biases start at zero.
   const float fan = spec.activation == Activation::kRelu ? static_cast<float>(n_inputs)
                                                          : static_cast<float>(n_inputs + spec.n_outputs);
-  const float limit = std::sqrt(6.f / fan);
+  const float limit = spec.init_std > 0.f ? std::sqrt(3.f) * spec.init_std : std::sqrt(6.f / fan);
   std::vector<float> row(half_stride_);
   for (uint32_t i = 0; i < spec.n_outputs; i++) {
     Random random(seed, Purpose::kWeights, layer, i);

@@ -187,6 +187,7 @@ struct LayerSpec {
   Activation activation = Activation::kRelu;
   Layout layout = Layout::kNeuron;        // of the weights: a neuron or an input is what lies together
   Precision dtype = Precision::kFloat32;  // of weights; biases are floats always
+  float init_std = 0.f;                   // standard deviation of the first weights; 0: by the layer's size
   Selection selector = Selection::kAll;
   float fraction = 1.f;  // of the neurons, that an example keeps
   float alpha = 1.f;     // adaptive: P(keep) = sigmoid(alpha * z + beta)
@@ -201,6 +202,8 @@ struct LayerSpec {
   }
   void check() const {
     if (n_outputs < 1) throw std::invalid_argument("n_outputs must be at least 1, got 0");
+    if (!(init_std >= 0.f && std::isfinite(init_std)))
+      throw std::invalid_argument("init_std must be finite and at least 0, got " + std::to_string(init_std));
     if (!(fraction > 0.f && fraction <= 1.f))
       throw std::invalid_argument("fraction must be in (0, 1], got " + std::to_string(fraction));
     if (!std::isfinite(alpha) || !std::isfinite(beta))

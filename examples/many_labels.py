@@ -40,12 +40,12 @@ def main() -> None:
     weighting = datasets.Weighting.fitted("tfidf", x)
     n_labels = y.shape[1]
     pooled = LSH(
-        15 / n_labels, pooled=True, query_every=4, candidates=10, rank=64, tables=64, code="bits",
+        15 / n_labels, pooled=True, query_every=4, candidates=10, rank=64, tables=32, code="bits",
         lookup="scan",
     )  # fmt: skip
     net = Network(
         x.shape[1],
-        [Dense(256), Dense(n_labels, active=pooled)],
+        [Dense(256, init_std=256**-0.5), Dense(n_labels, active=pooled)],
         loss="logistic", optimizer=Adam(0.006), prior=True, batch_size=48, threads=0,
     )  # fmt: skip
     net.fit(weighting.apply(x), y, epochs=6, progress=True)

@@ -233,9 +233,14 @@ def loss_of(
     return loss_and_delta(loss, last.z, last.ids, y)[0]
 
 
-def top_k(z: np.ndarray, k: int) -> np.ndarray:
-    """The k largest, the lower number first among equals; in ascending order of number."""
-    return np.sort(np.lexsort((np.arange(len(z)), -z))[:k])
+def top_k(z: np.ndarray, k: int, salt: int = 0) -> np.ndarray:
+    """The k largest, in ascending order of number.
+
+    A NaN is above all. Of equals the lower number comes first, or with `salt` the lower hash.
+    """
+    turn = np.array([mix(salt ^ i) if salt else i for i in range(len(z))], dtype=np.uint64)
+    number = ~np.isnan(z)
+    return np.sort(np.lexsort((turn, np.where(number, -z, 0), number))[:k])
 
 
 # ---- optimizers ----------------------------------------------------------------------------------

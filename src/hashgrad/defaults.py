@@ -156,6 +156,11 @@ PARAMETERS: dict[str, Parameter] = {
         Choice(("float32", "bfloat16")),
         "How the weights of pooled outputs are kept, as floats, or in half the bytes.",
     ),
+    "init_std": Parameter(
+        None,
+        Interval(0, closed="neither", optional=True),
+        "Standard deviation of a layer's first weights; None = by its size, for dense inputs.",
+    ),
     # Network
     "n_inputs": Parameter(None, _COUNT, "Columns of the input."),
     "loss": Parameter(

@@ -30,6 +30,16 @@ class Dense:
             are reckoned in float32, and what is stored is rounded up or down at random, by bits
             that follow from seed, step and place, so that steps too small for eight bits hold on
             average. Biases stay float32.
+        init_std: standard deviation of the first weights, above 0. They are uniform around zero;
+            biases begin at zero (see `prior` of `Network`). None is `(2 / n_inputs)**0.5` before
+            relu [1], else `(2 / (n_inputs + n))**0.5` [2], which takes an example to have values
+            in most of its columns. Where it has them in few, as words of a text, that is far too
+            little: `n**-0.5` then gives rows of length 1 a hidden vector of about that length.
+
+    References:
+        [1] He et al., "Delving Deep into Rectifiers" (2015), arXiv 1502.01852, section 2.2.
+        [2] Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural
+        networks" (2010), equation 16.
 
     Raises:
         TypeError: a value of the wrong type.
@@ -41,6 +51,8 @@ class Dense:
     50
     >>> Dense(100_000, active=LSH(0.001, pooled=True), dtype="bfloat16").dtype
     'bfloat16'
+    >>> Dense(256, layout="input", init_std=256**-0.5).init_std  # for bags of words
+    0.0625
     >>> Dense(1000, activation="rleu")
     Traceback (most recent call last):
     ValueError: activation must be one of 'relu', 'tanh', 'sigmoid', 'linear', got 'rleu'; did \
@@ -52,6 +64,7 @@ you mean 'relu'?
     active: Any = None
     layout: str = default("layout")
     dtype: str = default("dtype")
+    init_std: float | None = default("init_std")
 
     def __post_init__(self) -> None:
         active = All() if self.active is None else resolve("active", self.active, SELECTORS)
@@ -69,6 +82,7 @@ you mean 'relu'?
                 f"got {active.lookup!r}"
             )
         object.__setattr__(self, "dtype", check("dtype", self.dtype))
+        object.__setattr__(self, "init_std", check("init_std", self.init_std))
         if self.dtype != default("dtype") and not (isinstance(active, LSH) and active.pooled):
             raise ValueError(
                 f"dtype must be 'float32' unless outputs are pooled, got {self.dtype!r}"
@@ -94,6 +108,7 @@ you mean 'relu'?
             "active": self.selector.to_dict(),
             "layout": self.layout,
             "dtype": self.dtype,
+            "init_std": self.init_std,
         }
 
 
@@ -101,7 +116,6 @@ def layer_from_dict(argument: str, given: Any) -> Dense:
     """The inverse of :meth:`Dense.to_dict`; raises ValueError or TypeError naming `argument`."""
     if not isinstance(given, dict):
         raise ValueError(f"{argument} must be an object, got {type(given).__name__}")
-    given = {"dtype": "float32", **given}  # which files of earlier versions lack
-    check_keys(argument, given, ["n", "activation", "active", "layout", "dtype"])
-    active = from_dict(f"{argument}.active", given["active"], SELECTORS)
-    return Dense(given["n"], given["activation"], active, given["layout"], given["dtype"])
+    given = {"dtype": "float32", "init_std": None, **given}  # which files of earlier versions lack
+    check_keys(argument, given, ["n", "activation", "active", "layout", "dtype", "init_std"])
+    return Dense(**{**given, "active": from_dict(f"{argument}.active", given["active"], SELECTORS)})

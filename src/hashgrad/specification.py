@@ -128,6 +128,7 @@ def core_layer(layer: Dense) -> _core.LayerSpec:
     spec.n_outputs, spec.activation = layer.n, layer.activation
     spec.layout = "neuron" if layer.layout == "auto" else layer.layout  # until it is planned
     spec.dtype = layer.dtype
+    spec.init_std = layer.init_std or 0.0  # 0: by the layer's size
     spec.selector = "all" if selector.word == "dense" else selector.word.replace("-", "_")
     spec.fraction = selector.fraction
     if isinstance(selector, Adaptive):

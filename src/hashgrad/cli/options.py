@@ -38,7 +38,7 @@ OUTPUTS_KEPT = 15
 KEPT_ALONE = 4  # without a pool
 MANY_LABELS = {
     "hidden": "256", "optimizer": "adam", "rate": 0.006, "batch_size": 48, "prior": True,
-    "rank": 64, "bits": 8, "tables": 64, "code": "bits", "lookup": "scan", "pooled": True,
+    "rank": 64, "bits": 8, "tables": 32, "code": "bits", "lookup": "scan", "pooled": True,
     "query_every": 4, "candidates": 10,
 }  # fmt: skip
 
@@ -244,8 +244,7 @@ def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> 
                 f"got {params['fraction']!r}"
             )
         settings["fraction"] = check("fraction", listed[0], argument="--active")
-    activation = given(params, "activation").get("activation")
-    hidden = [Dense(size, activation=activation) for size in sizes]
+    hidden = _hidden(params, sizes, [All()] * len(sizes))
     try:
         active = member(SELECTORS, "--selector", word, settings)
     except ValueError as error:
@@ -253,6 +252,17 @@ def _for_labels(params: Mapping[str, Any], sizes: list[int], n_outputs: int) -> 
             raise
         raise ValueError(f"{error} (--task multilabel sets {preset_words()[:-1]})") from None
     return [*hidden, Dense(n_outputs, active=active, **given(params, "dtype"))]
+
+
+def _hidden(params: Mapping[str, Any], sizes: list[int], actives: list[Any]) -> list[Dense]:
+    first = given(params, "init_std").get("init_std")
+    if first is None and params["task"] == "multilabel" and params["weighting"] is not None:
+        first = sizes[0] ** -0.5  # a weighted row has length 1: a few of its columns, not one each
+    activation = given(params, "activation").get("activation")
+    return [
+        Dense(size, activation=activation, active=active, init_std=None if number else first)
+        for number, (size, active) in enumerate(zip(sizes, actives, strict=False))
+    ]
 
 
 def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
@@ -284,7 +294,6 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
             f"--active must have one value, or one for each of the {len(sizes)} hidden layers "
             f"and perhaps one more for the output layer, got {params['fraction']!r}"
         )
-    activation = given(params, "activation").get("activation")
     pooling: dict[str, Any] = {name: settings.pop(name) for name in POOLING if name in settings}
     if pooling and len(shares) == len(sizes):
         raise ValueError(
@@ -294,10 +303,7 @@ def layers(params: Mapping[str, Any], n_outputs: int) -> list[Dense]:
     actives = [member(SELECTORS, "--selector", word, {**share, **settings}) for share in shares]
     if pooling:
         actives[-1] = member(SELECTORS, "--selector", word, {**shares[-1], **settings, **pooling})
-    hidden = [
-        Dense(size, activation=activation, active=active)
-        for size, active in zip(sizes, actives, strict=False)
-    ]
+    hidden = _hidden(params, sizes, actives)
     # A share beyond the hidden layers is the output layer's; without one that layer is dense.
     return [
         *hidden,

@@ -37,7 +37,7 @@ SETTLED = (
     "prior", "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "family", "code_bits", "projection", "rank", "transform", "center", "lookup",
     "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
-    "bucket", "policy", "fill", "query_every", "precision", "correction", "dtype",
+    "bucket", "policy", "fill", "query_every", "precision", "correction", "dtype", "init_std",
 )  # fmt: skip
 
 
@@ -128,6 +128,15 @@ def train(
         ),
     ] = None,
     activation: Annotated[str | None, option("activation", NETWORK, default="relu")] = None,
+    init_std: Annotated[
+        float | None,
+        option(
+            "init_std",
+            NETWORK,
+            more="Of the first layer.",
+            default="by its size; N**-0.5 with --task multilabel and --weighting",
+        ),
+    ] = None,
     loss: Annotated[str | None, option("loss", NETWORK, default="what the data ask for")] = None,
     task: Annotated[
         str | None,
