@@ -41,7 +41,7 @@ PEERS = {  # loss, how outputs are chosen, rate found by --tune, batch, epochs
     "uniform": ("logistic", "uniform", 6e-3, 128, 10),
     "log-uniform": ("logistic", "log-uniform", 6e-3, 128, 10),
 }
-OURS = {"rate": 0.004, "batch_size": 44, "epochs": 14}
+OURS = {"rate": 0.004, "batch_size": 48, "epochs": 10}
 KS = (1, 3, 5)
 
 
@@ -164,13 +164,13 @@ def train_ours(
     how = {**OURS, **other}
     hashing = LSH(
         15 / y.shape[1], pooled=True, rank=64, bits=8, tables=32, code="bits", lookup="scan",
-        query_every=6, candidates=10, fill=325,
+        query_every=4, candidates=10,
     )  # fmt: skip
     first = Dense(HIDDEN, layout="input", init_std=HIDDEN**-0.5)  # as the peers'
     net = Network(
         x.shape[1],
         [first, Dense(y.shape[1], active=hashing)],
-        loss="logistic", optimizer=Adam(how["rate"], state=state), schedule=Cosine(), prior=True,
+        loss="logistic", optimizer=Adam(how["rate"], state=state, lazy=False), schedule=Cosine(), prior=True,
         batch_size=int(how["batch_size"]), threads=THREADS, seed=seed,
     )  # fmt: skip
     records = []

@@ -177,6 +177,7 @@ nb::dict tensors(nb::handle self) {
     moments("optimizer.moment1", layer.moment1());
     moments("optimizer.moment2", layer.moment2());
     put(d, at + "optimizer.row_square", self, layer.row_square(), {layer.row_square().size()});
+    put(d, at + "optimizer.row_update", self, layer.row_update(), {layer.row_update().size()});
     if (!layer.row_units().empty())
       d[(at + "optimizer.row_units").c_str()] =
           nb::cast(Out<float>(&layer.row_units()[0].m, {layer.row_units().size(), 2}, self));
@@ -293,6 +294,7 @@ void bind_specs(nb::module_& m) {
       .def_rw("beta1", &OptimizerSpec::beta1)
       .def_rw("beta2", &OptimizerSpec::beta2)
       .def_rw("epsilon", &OptimizerSpec::epsilon)
+      .def_rw("lazy", &OptimizerSpec::lazy)
       .def_rw("l2", &OptimizerSpec::l2);
   word(optimizer, "name", &OptimizerSpec::kind, kOptimizers);
   word(optimizer, "state", &OptimizerSpec::state, kStates);

@@ -26,8 +26,9 @@ struct Input {
 };
 
 Step step_of(const OptimizerSpec& optimizer, float rate, uint32_t bias_column, uint32_t key) {
-  return {rate, optimizer.momentum, optimizer.beta1, optimizer.beta2, optimizer.epsilon, optimizer.l2, bias_column,
-          key};
+  Step step = optimizer.step(rate);
+  step.bias_column = bias_column, step.key = key;
+  return step;
 }
 
 nb::tuple update(const OptimizerSpec& optimizer, In<float, 1> w, In<uint16_t, 1> m, In<uint16_t, 1> v, float a,

@@ -61,7 +61,7 @@ Layer& Layer::operator=(const Layer& other) {
   code_ = other.code_, code_stride_ = other.code_stride_, unit_ = other.unit_, bias_ = other.bias_;
   half_ = other.half_, half_stride_ = other.half_stride_;
   weight_ = other.weight_, moment1_ = other.moment1_, moment2_ = other.moment2_, row_square_ = other.row_square_,
-  row_units_ = other.row_units_;
+  row_units_ = other.row_units_, row_update_ = other.row_update_;
   if (index()) *index() = *other.index();
   return *this;
 }
@@ -98,6 +98,7 @@ void Layer::allocate() {
   const size_t n_rows = input_major() ? n_columns_ : spec_.n_outputs;
   if (kind == Optimizer::kRowAdagrad || state == State::kRow) row_square_ = Array<float>(n_rows);
   if (state == State::kBytes) row_units_ = Array<Units>(n_rows);
+  if (kind == Optimizer::kAdam && !optimizer_.lazy) row_update_ = Array<uint64_t>(n_rows);
   // Parts are what a team can share. Each adds to what the layer below must sum up, so they hold several active
   // neurons.
   const uint32_t n = spec_.n_outputs;
@@ -295,7 +296,8 @@ void Layer::activate(Passage& passage) const {
 
 size_t Layer::memory() const {
   return code_.bytes() + unit_.bytes() + bias_.bytes() + weight_.bytes() + half_.bytes() + moment1_.bytes() +
-         moment2_.bytes() + row_square_.bytes() + row_units_.bytes() + (index() ? index()->memory() : 0);
+         moment2_.bytes() + row_square_.bytes() + row_units_.bytes() + row_update_.bytes() +
+         (index() ? index()->memory() : 0);
 }
 
 }  // namespace hashgrad

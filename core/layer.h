@@ -25,7 +25,8 @@ namespace hashgrad {
 struct Rate {
   Optimizer kind = Optimizer::kSgd;
   State state = State::kFloat32;
-  float rate = 0.f;   // as scheduled
+  float rate = 0.f;     // as scheduled
+  uint64_t update = 0;  // which one it is, from 0
   uint64_t bits = 0;  // this update's own, from which rows get keys
   Step step;          // what the kernels take
 };
@@ -110,6 +111,7 @@ class Layer {
   Moments& moment2() { return moment2_; }
   Array<float>& row_square() { return row_square_; }
   Array<Units>& row_units() { return row_units_; }
+  Array<uint64_t>& row_update() { return row_update_; }
   size_t memory() const;
 
  private:
@@ -157,6 +159,7 @@ class Layer {
   void take_back_steps(Range parts, const Group& group, const Incidence& inputs, const Rate& rate, Worker& w);
   void spread_deltas(const Group& group, Worker& w) const;
   void ask_for_row(size_t row) const;
+  void catch_up(uint32_t i, const Rate& rate, Step& step, Counts& counts);
   void step_columns(uint32_t j, std::span<const Incidence::Entry> entries, const Group& group, const Rate& rate,
                     Worker& w);
   void step_bias(const Group& group, const Rate& rate, Worker& w);
@@ -174,6 +177,7 @@ class Layer {
   Moments moment1_, moment2_;  // element-wise optimisers only
   Array<float> row_square_;    // of each row, a neuron's or an input's: row-wise Adagrad's sum, or Adam's mean
   Array<Units> row_units_;     // likewise: what bytes of its moments stand for
+  Array<uint64_t> row_update_;  // likewise, where Adam is not lazy: the update that moved it last, from 1
   Array<uint8_t> code_;        // compact: instead of weights, rows of as many bytes as code_stride_
   size_t code_stride_ = 0;
   Array<float> unit_;  // compact: what a code of 1 stands for, of each row

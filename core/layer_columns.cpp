@@ -162,6 +162,7 @@ void Layer::ask_for_row(size_t row) const {
   moment1_.ask_for(row * stride_, stride_);
   moment2_.ask_for(row * stride_, stride_);
   if (!row_units_.empty()) __builtin_prefetch(&row_units_[row], 1);
+  if (!row_update_.empty()) __builtin_prefetch(&row_update_[row], 1);
   if (!row_square_.empty()) __builtin_prefetch(&row_square_[row], 1);
 }
 

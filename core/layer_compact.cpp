@@ -13,7 +13,7 @@ constexpr uint32_t kFewest = 64;   // neurons of a layer that is worth it
 
 void Layer::make_compact() {
   if (index()) index()->freeze();
-  moment1_ = {}, moment2_ = {}, row_square_ = {}, row_units_ = {};
+  moment1_ = {}, moment2_ = {}, row_square_ = {}, row_units_ = {}, row_update_ = {};
   const uint32_t n = spec_.n_outputs, n_inputs = n_columns_ - 1;
   if (n < kFewest) return;
   const Weights halves = weights();

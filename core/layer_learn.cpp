@@ -67,10 +67,23 @@ void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate
   update(i, a, x, step, rate, w);
 }
 
+// Adam that is not lazy: moments decay by the updates that passed the row by, and the step goes as far as momentum alone
+// would go in as many. Where a row moves in every k-th update, that is how far it goes by Adam proper.
+void Layer::catch_up(uint32_t i, const Rate& rate, Step& step, Counts& counts) {
+  const auto gap = static_cast<int64_t>(rate.update + 1 - row_update_[i]);  // below 1: another thread was faster
+  row_update_[i] = rate.update + 1;
+  if (gap <= 1) return;
+  const float decay = std::pow(step.beta1, static_cast<float>(gap));
+  step.rate *= (1.f - decay) / (1.f - step.beta1);
+  step.beta1 = decay, step.beta2 = std::pow(step.beta2, static_cast<float>(gap));
+  counts.update += kPowersCost;
+}
+
 // The row that lies at i, a neuron's or an input's, moves against a * x.
 void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Worker& w) {
   const bool decays = optimizer_.l2 > 0.f, halved = !half_.empty(), bytes = rate.state == State::kBytes;
   const size_t at = stride_ * i;
+  if (!row_update_.empty() && (x.dense ? x.n_blocks : x.n)) catch_up(i, rate, step, w.counts[number_]);
   const bool rounds = halved || rate.state != State::kFloat32;
   const uint64_t key = rounds ? mix(mix(rate.bits ^ number_) ^ i) : 0;
   step.key = static_cast<uint32_t>(key);
@@ -90,7 +103,7 @@ void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rat
   }
   if (rate.state == State::kRow) {
     const float square = active().mean_square[decays](row, a, x, step);
-    if (square > 0.f) row_square_[i] = step.beta2 * row_square_[i] + (1.f - step.beta2) * square;
+    if (square > 0.f) row_square_[i] = step.beta2 * row_square_[i] + step.new2 * square;
     step.rate /= std::sqrt(row_square_[i]) + step.epsilon;
   }
   active().update[decays][rule_of(rate.kind, rate.state)](row, m, v, a, x, step);

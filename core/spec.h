@@ -218,12 +218,14 @@ struct LayerSpec {
 struct OptimizerSpec {
   Optimizer kind = Optimizer::kSgd;
   State state = State::kFloat32;  // of Adam alone
+  bool lazy = true;               // likewise: rows without gradient rest, as if those updates had not been
   float momentum = 0.9f;
   float beta1 = 0.9f;
   float beta2 = 0.999f;
   float epsilon = 1e-8f;
   float l2 = 0.f;
 
+  Step step(float rate) const { return {rate, momentum, beta1, beta2, 1.f - beta1, 1.f - beta2, epsilon, l2}; }
   // Every weight of a row moves by one common factor times the input, so that hashes can follow in
   // constant time.
   bool rank_one() const { return (kind == Optimizer::kSgd || kind == Optimizer::kRowAdagrad) && l2 == 0.f; }

@@ -20,8 +20,8 @@ Rate Network::rate_at(const ScheduleSpec& schedule, uint64_t step, uint64_t upda
   r.kind = optimizer_.kind, r.state = optimizer_.state;
   if (r.state != State::kFloat32 || layers().back().spec().halved())
     r.bits = Random(seed_, Purpose::kRounding, update).next();
-  r.rate = static_cast<float>(schedule.at(step));
-  r.step = {r.rate, optimizer_.momentum, optimizer_.beta1, optimizer_.beta2, optimizer_.epsilon, optimizer_.l2};
+  r.rate = static_cast<float>(schedule.at(step)), r.update = update;
+  r.step = optimizer_.step(r.rate);
   if (r.kind == Optimizer::kAdam) {  // both bias corrections, folded into rate and epsilon
     const double t = static_cast<double>(update + 1);
     const double second = std::sqrt(1.0 - std::pow(double{optimizer_.beta2}, t));

@@ -62,9 +62,10 @@ def layer(
 
 
 def optimizer(name: str = "sgd", **settings: Any) -> Any:
-    """An optimizer by name, with how its state is kept after a slash: `"adam/row"`."""
-    name, _, state = name.partition("/")
-    return filled(_core.OptimizerSpec(), name=name, state=state or "float32", **settings)
+    """An optimizer by name, how its state is kept, and whether it is lazy: `"adam/row/full"`."""
+    name, state, way = [*name.split("/"), "", ""][:3]
+    how = {"name": name, "state": state or "float32", "lazy": way != "full"}
+    return filled(_core.OptimizerSpec(), **how, **settings)
 
 
 def constant(rate: float) -> Any:
@@ -329,6 +330,7 @@ class Optimizer:
         self.by_input, self.seed, self.layer = by_input, seed, layer
         self.across = 0 if by_input else 1  # what lies in a row that row-wise Adagrad knows
         self.row = np.zeros(shape).sum(axis=self.across, keepdims=True)
+        self.last = np.zeros_like(self.row)  # the update that moved a row
 
     def step(
         self, w: np.ndarray, gradient: np.ndarray, touched: np.ndarray, rate: float, t: int
@@ -349,11 +351,14 @@ class Optimizer:
             m = s.momentum * m + g / (np.sqrt(v) + s.epsilon)
             move = rate * m
         elif kind == "adam":
-            m = s.beta1 * m + (1 - s.beta1) * g
-            v = s.beta2 * v + (1 - s.beta2) * g**2
+            gap = np.ones_like(self.row) if s.lazy else t - self.last
+            m = s.beta1**gap * m + (1 - s.beta1) * g
+            v = s.beta2**gap * v + (1 - s.beta2) * g**2
             if s.state == "row":
-                v = np.broadcast_to(self.mean_square(g, touched), v.shape)
+                v = np.broadcast_to(self.mean_square(g, touched, gap), v.shape)
             move = rate * (m / (1 - s.beta1**t)) / (np.sqrt(v / (1 - s.beta2**t)) + s.epsilon)
+            move *= (1 - s.beta1**gap) / (1 - s.beta1)
+            self.last = np.where(touched.any(axis=self.across, keepdims=True), t, self.last)
         else:
             self.row += (gradient**2).mean(axis=self.across, keepdims=True)
             move = rate * g / (np.sqrt(self.row) + s.epsilon)
@@ -372,11 +377,11 @@ class Optimizer:
             self.m[touched] = from_bfloat16(to_bfloat16(self.m, random))[touched]
             self.v[touched] = from_bfloat16(to_bfloat16(self.v, random >> 16))[touched]
 
-    def mean_square(self, g: np.ndarray, touched: np.ndarray) -> np.ndarray:
+    def mean_square(self, g: np.ndarray, touched: np.ndarray, gap: np.ndarray) -> np.ndarray:
         """Of each row, Adam's mean of the squares of those gradients that there are."""
         n = touched.sum(axis=self.across, keepdims=True)
         square = (g**2 * touched).sum(axis=self.across, keepdims=True) / np.maximum(n, 1)
-        moved = self.spec.beta2 * self.row + (1 - self.spec.beta2) * square
+        moved = self.spec.beta2**gap * self.row + (1 - self.spec.beta2) * square
         self.row = np.where(n > 0, moved, self.row)
         return self.row
 

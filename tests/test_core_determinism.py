@@ -12,7 +12,7 @@ from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
 STATES = ["adam/bfloat16", "adam/row"]
-OPTIMIZERS += STATES
+OPTIMIZERS += [*STATES, "adam//full"]
 BYTES = {"code": "bytes", "projection": "subspace"}
 WAYS: dict[str, dict[str, Any]] = {
     "scan": {"lookup": "scan"},

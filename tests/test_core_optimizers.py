@@ -13,6 +13,7 @@ from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
 STATES = ["adam/bfloat16", "adam/row"]
+FULL = ["adam//full", "adam/row/full"]
 SELECTORS = ["all", "random", "adaptive", "winner_take_all", "lsh"]
 N_INPUTS, N_HIDDEN, N_OUTPUTS, N_ROWS = 33, 20, 5, 32
 NAMES = ["relu", "tanh", "linear"]
@@ -76,7 +77,7 @@ class Steps:
 
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("batch_size", [0, 4])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, FULL[0]])
 def test_steps_equal_the_twins(name: str, batch_size: int, l2: float) -> None:
     opt = twin.optimizer(name, l2=l2, momentum=0.7, beta1=0.8, beta2=0.95, epsilon=1e-4)
     x, y = examples()
@@ -92,7 +93,7 @@ def test_steps_equal_the_twins(name: str, batch_size: int, l2: float) -> None:
 
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("batch_size", [0, 4])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, FULL[0]])
 def test_steps_of_weights_by_input_equal_the_twins(name: str, batch_size: int, l2: float) -> None:
     opt = twin.optimizer(name, l2=l2, momentum=0.7, beta1=0.8, beta2=0.95, epsilon=1e-4)
     x, y = examples()
@@ -108,8 +109,10 @@ def test_steps_of_weights_by_input_equal_the_twins(name: str, batch_size: int, l
                 np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-5)
 
 
-WAYS = [(name, "neuron", selector) for name in OPTIMIZERS + STATES for selector in SELECTORS]
-WAYS += [(name, "input", selector) for name in OPTIMIZERS + STATES for selector in SELECTORS[2:]]
+WAYS = [(name, "neuron", selector) for name in OPTIMIZERS + STATES + FULL for selector in SELECTORS]
+WAYS += [
+    (name, "input", selector) for name in OPTIMIZERS + STATES + FULL for selector in SELECTORS[2:]
+]
 
 
 @pytest.mark.parametrize("batch_size", [0, 3])

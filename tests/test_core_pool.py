@@ -12,6 +12,7 @@ from hashgrad import _core
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row_adagrad"]
 OPTIMIZERS += ["adam/bfloat16", "adam/row", "adam/8-bit"]
+OPTIMIZERS += ["adam//full", "adam/row/full", "adam/8-bit/full"]
 N_INPUTS, N_HIDDEN, N_OUTPUTS, N_ROWS, KEPT = 21, 24, 90, 50, 3
 NAMES = ["relu", "linear"]
 ORDER = np.arange(N_ROWS, dtype=np.uint32)

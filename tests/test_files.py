@@ -22,6 +22,7 @@ from hashgrad.specification import tensor_shapes
 
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
 OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row"), Adam(state="8-bit")]
+OPTIMIZERS += [Adam(lazy=False)]
 
 
 @pytest.fixture
@@ -57,7 +58,8 @@ def test_the_tensors_of_every_kind_of_network_are_as_the_file_check_expects(blob
     if fit:
         net.fit(*blobs, epochs=1)
     kinds = {
-        np.dtype(t): word for t, word in (("f4", "F32"), ("i1", "I8"), ("u1", "U8"), ("u2", "U16"))
+        np.dtype(t): word
+        for t, word in (("f4", "F32"), ("i1", "I8"), ("u1", "U8"), ("u2", "U16"), ("u8", "U64"))
     }
     found = {name: (kinds[t.dtype], t.shape) for name, t in net._core.tensors().items()}
     assert found == tensor_shapes(24, net.layers, net.optimizer, fit, net._core.arrangement())

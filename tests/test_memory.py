@@ -29,6 +29,7 @@ LAYERS = {
 }
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
 OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row"), Adam(state="8-bit")]
+OPTIMIZERS += [Adam(lazy=False)]
 
 
 # ---- the statement -------------------------------------------------------------------------------

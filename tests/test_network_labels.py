@@ -33,6 +33,7 @@ HEADS = {
 }
 OPTIMIZERS = ["sgd", "momentum", "adagrad", "adam", "row-adagrad"]
 OPTIMIZERS += [Adam(state="bfloat16"), Adam(state="row"), Adam(state="8-bit")]
+OPTIMIZERS += [Adam(lazy=False)]
 
 
 def balls(labels, n=10, seed=0):
@@ -111,7 +112,7 @@ def test_optimizer_state_stays_with_its_label_and_is_zero_for_a_new_one(name, la
     kept = np.delete(np.arange(N_LABELS), 1)
     assert list(after) == list(before)
     for key, tensor in after.items():
-        by_row = key.endswith(("row_square", "row_units"))
+        by_row = key.endswith(("row_square", "row_units", "row_update"))
         shared = key.startswith("layers.0.") or (layout == "input" and by_row)
         old = before[key] if shared else before[key][kept]
         assert np.array_equal(tensor if shared else tensor[: len(kept)], old), key

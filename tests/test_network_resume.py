@@ -36,6 +36,8 @@ SETTINGS = {
     "adam": {"optimizer": "adam"},
     "adam in bfloat16": {"optimizer": Adam(state="bfloat16")},
     "adam by row": {"optimizer": Adam(state="row")},
+    "adam that is not lazy": {"optimizer": Adam(lazy=False), "batch_size": 4},
+    "adam that is not lazy, alone": {"optimizer": Adam(lazy=False, state="row")},
     "adam in bytes": {"optimizer": Adam(state="8-bit"), "batch_size": 4},
     "row-adagrad": {"optimizer": "row-adagrad"},
     "decay": {"l2": 1e-4, "schedule": Exponential(0.7, warmup=1.5)},

@@ -30,6 +30,8 @@ struct Step {
   float momentum = 0.f;
   float beta1 = 0.f;
   float beta2 = 0.f;
+  float new1 = 0.f;  // what a gradient is weighed with in the first moment, and its square in the second
+  float new2 = 0.f;
   float epsilon = 0.f;
   float l2 = 0.f;
   uint32_t bias_column = 0;  // not decayed by l2
@@ -219,6 +221,7 @@ uint64_t update_cost(Optimizer optimizer, State state, bool l2);
 // And on a number of a row whose moments are bytes, moved or not: their units, the inverses of these, steps and random
 // bits.
 constexpr uint64_t kBytesCost = 8;
+constexpr uint64_t kPowersCost = 40;  // two powers of floats, and what a row's step makes of them
 
 const Kernels& active();
 inline bool has_bfloat16() { return active().bfloat16.multiply != nullptr; }

@@ -24,8 +24,8 @@ struct Adagrad {  // with momentum on the scaled step, as in the paper
 struct Adam {  // the caller folds both bias corrections into rate and epsilon
   template <class T>
   static void step(T& w, T& m, T& v, T g, const Step& s) {
-    m = s.beta1 * m + (1.f - s.beta1) * g;
-    v = s.beta2 * v + (1.f - s.beta2) * g * g;
+    m = s.beta1 * m + s.new1 * g;
+    v = s.beta2 * v + s.new2 * g * g;
     w -= s.rate * m / (root(v) + s.epsilon);
   }
 };
@@ -33,7 +33,7 @@ struct Adam {  // the caller folds both bias corrections into rate and epsilon
 struct RowAdam {  // the second moment is the row's; the caller folds its root into the rate
   template <class T>
   static void step(T& w, T& m, T&, T g, const Step& s) {
-    m = s.beta1 * m + (1.f - s.beta1) * g;
+    m = s.beta1 * m + s.new1 * g;
     w -= s.rate * m;
   }
 };

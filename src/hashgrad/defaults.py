@@ -217,6 +217,12 @@ PARAMETERS: dict[str, Parameter] = {
         "Adam: how its two moments are kept, in float32 or bfloat16, one in bfloat16 and one a row "
         "of weights, or a byte each (batch size above 1).",
     ),
+    "lazy": Parameter(
+        True,
+        Flag(),
+        "Adam: updates that pass a row of weights by leave its moments alone, and are not made up "
+        "for when its turn comes.",
+    ),
     "epsilon": Parameter(1e-8, _POSITIVE, "Added to the denominator of adaptive steps."),
     # Schedules, in epochs
     "warmup": Parameter(

@@ -113,6 +113,7 @@ def needed(
     kept = specification.moments(optimizer).values()
     each = sum({"F32": 4, "U16": 2, "I8": 1, "U8": 1}[kind] for kind in kept)  # bytes a weight
     by_row = specification.has_row_square(optimizer) + 2 * specification.has_row_units(optimizer)
+    by_row += 2 * specification.has_row_update(optimizer)
     under_way = max(batch_size, _SIDE_BY_SIDE * threads)
     total = Memory(0, 0, 0, 0, 0)
     for layer, way in zip(layers, ways, strict=True):

@@ -102,16 +102,29 @@ class Adam(Optimizer):
     makes a row's bytes anew, whatever its input, so that rows should be short, and `batch_size`
     must be above 1. Large layers take less time in bfloat16 and by row, and more in bytes.
 
+    A row of weights that many updates pass by, a rare label's or a rare word's, is left alone with
+    its moments: lazy Adam, which makes its next step as small as a frequent row's. Adam proper
+    would have decayed `v` in all those updates, and moved the row by what was left of `m`. With
+    `lazy=False` that is made up for when the row's turn comes: after `k` updates without it,
+    `m` and `v` decay by `beta1**(k + 1)` and `beta2**(k + 1)`, and the step is
+    `(1 - beta1**(k + 1)) / (1 - beta1)` times as long, as far as `m` alone would go in so many
+    updates; a row that moves in every `k + 1`-th one goes as far as by Adam proper. On EURLEX57K that is worth up to a point for rare labels, at the same cost; it takes 8
+    bytes a row.
+
     Args:
         rate: learning rate, above 0.
         beta1: decay of the mean gradient, in [0, 1).
         beta2: decay of the mean squared gradient, in [0, 1).
         epsilon: added to the root, above 0.
         state: `"float32"`, `"bfloat16"`, `"row"` or `"8-bit"`: how `m` and `v` are kept.
+        lazy: whether updates that pass a row by leave its moments as they are.
 
     Raises:
+        TypeError: a value of the wrong type.
         ValueError: a value out of range, or an unknown word.
 
+    >>> Adam(lazy=False).lazy
+    False
     >>> Adam().beta1, Adam(state="row").state
     (0.9, 'row')
 
@@ -126,7 +139,8 @@ class Adam(Optimizer):
     beta2: float = default("beta2")
     epsilon: float = default("epsilon")
     state: str = default("state")
-    added: ClassVar[Mapping[str, Any]] = {"state": "float32"}
+    lazy: bool = default("lazy")
+    added: ClassVar[Mapping[str, Any]] = {"state": "float32", "lazy": True}
 
 
 @dataclass(frozen=True)

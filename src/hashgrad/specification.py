@@ -205,7 +205,7 @@ def core_optimizer(optimizer: Optimizer, l2: float) -> _core.OptimizerSpec:
     spec = _core.OptimizerSpec()
     spec.name = optimizer.word.replace("-", "_")
     spec.l2 = l2
-    for name in ("momentum", "beta1", "beta2", "epsilon", "state"):
+    for name in ("momentum", "beta1", "beta2", "epsilon", "state", "lazy"):
         if hasattr(optimizer, name):
             setattr(spec, name, getattr(optimizer, name))
     return spec
@@ -258,6 +258,11 @@ def has_row_units(optimizer: Optimizer) -> bool:
     return isinstance(optimizer, Adam) and optimizer.state == "8-bit"
 
 
+def has_row_update(optimizer: Optimizer) -> bool:
+    """Whether an optimizer knows when each row of weights moved last."""
+    return isinstance(optimizer, Adam) and not optimizer.lazy
+
+
 def has_row_square(optimizer: Optimizer) -> bool:
     """Whether an optimizer keeps one number for each row of weights."""
     return optimizer.word == "row-adagrad" or has_row_mean(optimizer)
@@ -279,7 +284,13 @@ def tensor_shapes(
         built: whether the hash tables were built; before, hashed layers have no such tensors.
         arrangement: how each layer is computed, as the core says it.
     """
-    types = {"dirty": "U8", "code": "U8", "signature": "U64", **moments(optimizer)}
+    types = {
+        "dirty": "U8",
+        "code": "U8",
+        "signature": "U64",
+        "row_update": "U64",
+        **moments(optimizer),
+    }
     halves = {f"layers.{i}.weight" for i, layer in enumerate(layers) if layer.dtype == "bfloat16"}
     shapes: dict[str, tuple[int, ...]] = {}
     for number, layer in enumerate(layers):
@@ -292,6 +303,8 @@ def tensor_shapes(
             shapes[here + "optimizer.row_square"] = (n_rows,)
         if has_row_units(optimizer):
             shapes[here + "optimizer.row_units"] = (n_rows, 2)
+        if has_row_update(optimizer):
+            shapes[here + "optimizer.row_update"] = (n_rows,)
         code = arrangement[number]["code"]
         if isinstance(layer.selector, LSH) and built and code != "none":
             hashes = hash_shapes(layer.selector, n, n_inputs, code)

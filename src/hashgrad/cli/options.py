@@ -37,8 +37,8 @@ SELECTING = (
 OUTPUTS_KEPT = 15
 KEPT_ALONE = 4  # without a pool
 MANY_LABELS = {
-    "hidden": "256", "optimizer": "adam", "rate": 0.006, "batch_size": 48, "prior": True,
-    "rank": 64, "bits": 8, "tables": 32, "code": "bits", "lookup": "scan", "pooled": True,
+    "hidden": "256", "optimizer": "adam", "rate": 0.006, "lazy": False, "batch_size": 48,
+    "prior": True, "rank": 64, "bits": 8, "tables": 32, "code": "bits", "lookup": "scan", "pooled": True,
     "query_every": 4, "candidates": 10,
 }  # fmt: skip
 
@@ -218,7 +218,9 @@ def chosen(params: Mapping[str, Any], name: str, otherwise: Any) -> Any:
 def preset_words() -> str:
     """What `--task multilabel` sets, as `--help` says it."""
     words = [
-        flag(name).removeprefix("--") + ("" if value is True else f" {value}")
+        ("no-" if value is False else "")
+        + flag(name).removeprefix("--")
+        + ("" if isinstance(value, bool) else f" {value}")
         for name, value in MANY_LABELS.items()
     ]
     return f"{', '.join(words)}, {OUTPUTS_KEPT} outputs kept."

@@ -33,7 +33,7 @@ from .watchers import watchers
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
     "hidden", "activation", "loss", "task", "weighting", "selector", "fraction", "optimizer",
-    "rate", "momentum", "state", "schedule", "warmup", "every", "factor", "floor", "l2", "known",
+    "rate", "momentum", "state", "lazy", "schedule", "warmup", "every", "factor", "floor", "l2", "known",
     "prior", "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "family", "code_bits", "projection", "rank", "transform", "center", "lookup",
     "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
@@ -178,6 +178,7 @@ def train(
     ] = None,
     momentum: Annotated[float | None, option("momentum", TRAINING)] = None,
     state: Annotated[str | None, option("state", TRAINING)] = None,
+    lazy: Annotated[bool | None, option("lazy", TRAINING)] = None,
     schedule: Annotated[str | None, option("schedule", TRAINING)] = None,
     warmup: Annotated[float | None, option("warmup", TRAINING)] = None,
     every: Annotated[float | None, option("every", TRAINING)] = None,
@@ -320,9 +321,10 @@ class _Plan:
             **{name: value for name, value in presets.items() if value is not None},
             **given(params, *names),
         }
-        stepping = given(params, "rate", "momentum", "state")
-        if params["optimizer"] is None and options.preset(params, "rate"):
-            stepping.setdefault("rate", options.preset(params, "rate"))
+        stepping = given(params, "rate", "momentum", "state", "lazy")
+        for name in ("rate", "lazy"):
+            if params["optimizer"] is None and options.preset(params, name) is not None:
+                stepping.setdefault(name, options.preset(params, name))
         self.settings["optimizer"] = member(
             OPTIMIZERS,
             "--optimizer",
