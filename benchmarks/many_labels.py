@@ -170,8 +170,9 @@ def train_ours(
     net = Network(
         x.shape[1],
         [first, Dense(y.shape[1], active=hashing)],
-        loss="logistic", optimizer=Adam(how["rate"], state=state, lazy=False), schedule=Cosine(), prior=True,
-        batch_size=int(how["batch_size"]), threads=THREADS, seed=seed,
+        loss="logistic", optimizer=Adam(how["rate"], state=state, lazy=False),
+        schedule=Cosine(), prior=True, batch_size=int(how["batch_size"]),
+        threads=THREADS, seed=seed,
     )  # fmt: skip
     records = []
 

@@ -46,7 +46,7 @@ def main() -> None:
     net = Network(
         x.shape[1],
         [Dense(256, init_std=256**-0.5), Dense(n_labels, active=pooled)],
-        loss="logistic", optimizer=Adam(0.006), prior=True, batch_size=48, threads=0,
+        loss="logistic", optimizer=Adam(0.006, lazy=False), prior=True, batch_size=48, threads=0,
     )  # fmt: skip
     net.fit(weighting.apply(x), y, epochs=6, progress=True)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import hashgrad
 import reference as twin
+from cli_help import caller
 from conftest import same_bits
 from hashgrad import LSH, Adam, Dense, Network
 from hashgrad.defaults import from_dict
@@ -53,7 +56,7 @@ def test_rare_rows_take_longer_steps() -> None:
 
 @pytest.mark.parametrize("gap", [1, 3, 30, 300])
 def test_a_row_that_moves_now_and_then_goes_as_far_as_by_adam_proper(gap: int) -> None:
-    """Gradients in every so manieth update, zeros between, by PyTorch's Adam; the twin sees none."""
+    """Gradients now and then, zeros between, by PyTorch's Adam; the twin sees no zeros."""
     g, rate, updates = np.array([[0.3, -0.02, 1.0]]), 0.01, 6000
     w = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     proper = torch.optim.Adam([w], lr=rate, eps=1e-8)
@@ -132,3 +135,23 @@ def test_it_is_in_the_model_file(tmp_path: object) -> None:
     again = hashgrad.load(f"{tmp_path}/net.hg")
     assert again.optimizer == net.optimizer
     assert again._core.tensors()["layers.1.optimizer.row_update"].max() == 20
+
+
+def test_the_command_line_is_not_lazy_with_many_labels(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run, rows = caller(capsys), tmp_path / "rows.txt"
+    rows.write_text("\n".join(["20 9 3", *(f"{i % 3} {i % 3}:2 {i % 6 + 3}:1" for i in range(20))]))
+
+    def optimizer(*more: object) -> dict[str, object]:
+        how = ("--epochs", 1, "--task", "multilabel", "--json", "-", *more)
+        return run("train", rows, *how).json["network"]["optimizer"]
+
+    assert optimizer()["lazy"] is False
+    assert optimizer("--lazy")["lazy"] is True
+    assert optimizer("--optimizer", "adam")["lazy"] is True  # as its own defaults
+    assert optimizer("--optimizer", "adam", "--no-lazy")["lazy"] is False
+    refused = run("train", rows, "--optimizer", "sgd", "--no-lazy")
+    assert refused.code == 2
+    assert "--lazy has no effect with --optimizer sgd; it belongs to adam" in refused.err
+    assert "no-lazy, " in " ".join(run("train", "--help").out.replace("│", " ").split())

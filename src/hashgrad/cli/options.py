@@ -38,8 +38,8 @@ OUTPUTS_KEPT = 15
 KEPT_ALONE = 4  # without a pool
 MANY_LABELS = {
     "hidden": "256", "optimizer": "adam", "rate": 0.006, "lazy": False, "batch_size": 48,
-    "prior": True, "rank": 64, "bits": 8, "tables": 32, "code": "bits", "lookup": "scan", "pooled": True,
-    "query_every": 4, "candidates": 10,
+    "prior": True, "rank": 64, "bits": 8, "tables": 32, "code": "bits", "lookup": "scan",
+    "pooled": True, "query_every": 4, "candidates": 10,
 }  # fmt: skip
 
 DATA: Any = typer.Argument(

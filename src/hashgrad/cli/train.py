@@ -33,8 +33,8 @@ from .watchers import watchers
 # What a model file settles for good; with --resume these options have nothing left to set.
 SETTLED = (
     "hidden", "activation", "loss", "task", "weighting", "selector", "fraction", "optimizer",
-    "rate", "momentum", "state", "lazy", "schedule", "warmup", "every", "factor", "floor", "l2", "known",
-    "prior", "batch_size", "seed", "alpha", "beta",
+    "rate", "momentum", "state", "lazy", "schedule", "warmup", "every", "factor", "floor", "l2",
+    "known", "prior", "batch_size", "seed", "alpha", "beta",
     "bits", "tables", "family", "code_bits", "projection", "rank", "transform", "center", "lookup",
     "code", "probes", "ranking", "candidates", "rehash", "rehash_every", "rebuild_every", "pooled",
     "bucket", "policy", "fill", "query_every", "precision", "correction", "dtype", "init_std",
