@@ -208,6 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="rounds go on from this one")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--states", default="float32", help="Adam's, one hashgrad for each")
     parser.add_argument("--ours", action="store_true", help="leave the peers out")
@@ -225,7 +226,7 @@ def main() -> None:
         **circumstances(), "command": " ".join(sys.argv), "hashgrad": hashgrad.__version__,
         "peers": PEERS, "ours": OURS, "rounds": [],
     }  # fmt: skip
-    for seed in range(asked.seeds):
+    for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
         contenders = [*ours, *([] if asked.ours else PEERS)]
         contenders = contenders[seed % len(contenders) :] + contenders[: seed % len(contenders)]
         found: dict[str, Any] = {}

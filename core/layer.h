@@ -27,8 +27,8 @@ struct Rate {
   State state = State::kFloat32;
   float rate = 0.f;     // as scheduled
   uint64_t update = 0;  // which one it is, from 0
-  uint64_t bits = 0;  // this update's own, from which rows get keys
-  Step step;          // what the kernels take
+  uint64_t bits = 0;    // this update's own, from which rows get keys
+  Step step;            // what the kernels take
 };
 
 class Layer {
@@ -174,11 +174,11 @@ class Layer {
   Array<float> weight_;   // n_outputs x stride or, input-major, n_columns x stride
   Array<uint16_t> half_;  // instead: bfloat16, n_outputs x half_stride, without biases
   size_t half_stride_ = 0;
-  Moments moment1_, moment2_;  // element-wise optimisers only
-  Array<float> row_square_;    // of each row, a neuron's or an input's: row-wise Adagrad's sum, or Adam's mean
-  Array<Units> row_units_;     // likewise: what bytes of its moments stand for
+  Moments moment1_, moment2_;   // element-wise optimisers only
+  Array<float> row_square_;     // of each row, a neuron's or an input's: row-wise Adagrad's sum, or Adam's mean
+  Array<Units> row_units_;      // likewise: what bytes of its moments stand for
   Array<uint64_t> row_update_;  // likewise, where Adam is not lazy: the update that moved it last, from 1
-  Array<uint8_t> code_;        // compact: instead of weights, rows of as many bytes as code_stride_
+  Array<uint8_t> code_;         // compact: instead of weights, rows of as many bytes as code_stride_
   size_t code_stride_ = 0;
   Array<float> unit_;  // compact: what a code of 1 stands for, of each row
   Array<float> bias_;  // of compact weights and of halves, whose rows have none

@@ -67,8 +67,8 @@ void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate
   update(i, a, x, step, rate, w);
 }
 
-// Adam that is not lazy: moments decay by the updates that passed the row by, and the step goes as far as momentum alone
-// would go in as many. Where a row moves in every k-th update, that is how far it goes by Adam proper.
+// Adam that is not lazy: moments decay by the updates that passed the row by, and the step goes as far as momentum
+// alone would go in as many. Where a row moves in every k-th update, that is how far it goes by Adam proper.
 void Layer::catch_up(uint32_t i, const Rate& rate, Step& step, Counts& counts) {
   const auto gap = static_cast<int64_t>(rate.update + 1 - row_update_[i]);  // below 1: another thread was faster
   row_update_[i] = rate.update + 1;
