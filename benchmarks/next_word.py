@@ -76,7 +76,7 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
     net = Network(
         data.x.shape[1],
         [first, Dense(n_words, active=chosen)],
-        optimizer=Adam(how["rate"]), prior=True, batch_size=int(how["batch_size"]),
+        optimizer=Adam(how["rate"], lazy=False), prior=True, batch_size=int(how["batch_size"]),
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
     random = np.random.default_rng(asked.seed)
@@ -91,7 +91,7 @@ def run_ours(asked: argparse.Namespace, **other: Any) -> Any:
                 order, at = random.permutation(len(order)), 0
             rows = order[at : at + chunk]
             at += len(rows)
-            net.optimizer = Adam(how["rate"] * max(1e-3, 1 - spent / asked.seconds))
+            net.optimizer = Adam(how["rate"] * max(1e-3, 1 - spent / asked.seconds), lazy=False)
             net.partial_fit(data.x[rows], data.y[rows])
             took = time.perf_counter() - began
             spent, done = spent + took, done + len(rows)
