@@ -10,6 +10,21 @@
 
 namespace hashgrad {
 
+namespace {
+
+// Whether a row has a number that is not zero; of most rows the first one tells.
+bool any(const Row& x) {
+  const auto moves = [](float value) { return value != 0.f; };
+  if (!x.dense) return std::any_of(x.value, x.value + x.n, moves);
+  for (uint32_t b = 0; b < x.n_blocks; b++) {
+    const float* block = x.dense + size_t{x.block[b]} * kBlock;
+    if (std::any_of(block, block + kBlock, moves)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 void Layer::learn(const Member& me, const Group& group, const Shared& shared, const Layer* above, const Rate* rate,
                   bool at_once, Worker& w) {
   if (above)
@@ -70,9 +85,10 @@ void Layer::step_row(uint32_t i, float a, float factor, const Row& x, const Rate
 // Adam that is not lazy: moments decay by the updates that passed the row by, and the step goes as far as momentum
 // alone would go in as many. Where a row moves in every k-th update, that is how far it goes by Adam proper.
 void Layer::catch_up(uint32_t i, const Rate& rate, Step& step, Counts& counts) {
-  const auto gap = static_cast<int64_t>(rate.update + 1 - row_update_[i]);  // below 1: another thread was faster
+  const auto gap = static_cast<int64_t>(rate.update + 1 - row_update_[i]);
+  if (gap < 1) return;  // another thread was faster
   row_update_[i] = rate.update + 1;
-  if (gap <= 1) return;
+  if (gap == 1) return;
   const float decay = std::pow(step.beta1, static_cast<float>(gap));
   step.rate *= (1.f - decay) / (1.f - step.beta1);
   step.beta1 = decay, step.beta2 = std::pow(step.beta2, static_cast<float>(gap));
@@ -83,7 +99,7 @@ void Layer::catch_up(uint32_t i, const Rate& rate, Step& step, Counts& counts) {
 void Layer::update(uint32_t i, float a, const Row& x, Step step, const Rate& rate, Worker& w) {
   const bool decays = optimizer_.l2 > 0.f, halved = !half_.empty(), bytes = rate.state == State::kBytes;
   const size_t at = stride_ * i;
-  if (!row_update_.empty() && (x.dense ? x.n_blocks : x.n)) catch_up(i, rate, step, w.counts[number_]);
+  if (!row_update_.empty() && a != 0.f && any(x)) catch_up(i, rate, step, w.counts[number_]);
   const bool rounds = halved || rate.state != State::kFloat32;
   const uint64_t key = rounds ? mix(mix(rate.bits ^ number_) ^ i) : 0;
   step.key = static_cast<uint32_t>(key);

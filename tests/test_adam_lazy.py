@@ -83,7 +83,7 @@ def test_added_and_retired_labels_leave_the_others_as_they_were() -> None:
     assert (before < 40).any()
     net.add_labels(3)
     after = net._core.tensors()["layers.1.optimizer.row_update"]
-    np.testing.assert_array_equal(after, np.pad(before, (0, 3)))
+    np.testing.assert_array_equal(after, [*before, 40, 40, 40])  # no update passed the new ones by
     net.retire_labels([2])
     left = net._core.tensors()["layers.1.optimizer.row_update"]
     np.testing.assert_array_equal(left, np.delete(after, 2))
@@ -155,3 +155,26 @@ def test_the_command_line_is_not_lazy_with_many_labels(
     assert refused.code == 2
     assert "--lazy has no effect with --optimizer sgd; it belongs to adam" in refused.err
     assert "no-lazy, " in " ".join(run("train", "--help").out.replace("│", " ").split())
+
+
+def test_where_examples_rest_not_every_update_steps() -> None:
+    with pytest.raises(ValueError, match=r"known must be None with Adam\(lazy=False\), got 0.9"):
+        Network(4, [Dense(3), Dense(2)], optimizer=Adam(lazy=False), known=0.9)
+
+
+def test_rows_without_a_gradient_are_passed_by() -> None:
+    X, y = data(20)
+    net = network(lazy=False).fit(X, y, epochs=1, sample_weight=np.repeat([1.0, 0.0], 10))
+    touched = net._core.tensors()["layers.1.optimizer.row_update"]
+    assert set(touched.tolist()) <= {0, 1, 2}
+    some = network(lazy=False).fit(X, y, epochs=1, sample_weight=np.zeros(20))
+    assert not some._core.tensors()["layers.1.optimizer.row_update"].any()
+
+
+def test_of_a_networks_optimizer_only_the_rate_may_change() -> None:
+    net = network(lazy=False)
+    net.optimizer = Adam(0.5, lazy=False)
+    assert net.optimizer.rate == 0.5
+    for other in (Adam(0.5), Adam(0.5, beta1=0.5, lazy=False), "sgd"):
+        with pytest.raises(ValueError, match="optimizer may change in nothing but its rate, got "):
+            net.optimizer = other

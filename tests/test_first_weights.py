@@ -78,7 +78,14 @@ def test_models_keep_the_width_and_older_ones_had_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "error"),
-    [(0, ValueError), (-1.0, ValueError), (float("nan"), ValueError), ("wide", TypeError)],
+    [
+        (0, ValueError),
+        (-1.0, ValueError),
+        (1e-50, ValueError),
+        (3e38, ValueError),
+        (float("nan"), ValueError),
+        ("wide", TypeError),
+    ],
 )
 def test_a_wrong_width_is_refused(wrong: object, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"init_std must be .*, got "):
@@ -104,7 +111,7 @@ def test_the_command_line_widens_what_reads_weighted_rows(run: Hashgrad, words: 
     assert widths("--weighting", "tfidf", "--init-std", 0.5) == [0.5, None, None]
     refused = run("train", words, "--task", "multilabel", "--init-std", 0)
     assert refused.code == 2
-    assert "--init-std must be > 0, got 0" in refused.err
+    assert "--init-std must be in [1e-09, 1e+09], got 0" in refused.err
 
 
 def test_info_shows_it(run: Hashgrad, words: Path, tmp_path: Path) -> None:
@@ -112,7 +119,7 @@ def test_info_shows_it(run: Hashgrad, words: Path, tmp_path: Path) -> None:
     how = ("--hidden", 16, "--epochs", 1, "--init-std", 0.5, "--output", model)
     assert run("train", words, *how).code == 0
     assert "16 relu, lsh (" in run("info", model).out
-    assert "first weights of deviation 0.5" in " ".join(run("info", model).out.split())
+    assert "first weights of standard deviation 0.5" in " ".join(run("info", model).out.split())
     again = run("train", words, "--resume", model, "--epochs", 2, "--init-std", 0.1)
     assert again.code == 2
     assert "--init-std" in again.err

@@ -158,7 +158,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "init_std": Parameter(
         None,
-        Interval(0, closed="neither", optional=True),
+        Interval(1e-9, 1e9, optional=True),
         "Standard deviation of a layer's first weights; None = by its size, for dense inputs.",
     ),
     # Network
@@ -220,8 +220,8 @@ PARAMETERS: dict[str, Parameter] = {
     "lazy": Parameter(
         True,
         Flag(),
-        "Adam: updates that pass a row of weights by leave its moments alone, and are not made up "
-        "for when its turn comes.",
+        "Adam: a row of weights that updates pass by keeps its moments, and does not make up for "
+        "those updates when its turn comes.",
     ),
     "epsilon": Parameter(1e-8, _POSITIVE, "Added to the denominator of adaptive steps."),
     # Schedules, in epochs

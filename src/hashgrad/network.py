@@ -94,13 +94,15 @@ class Network(Predicts):
         self.n_inputs: int = check("n_inputs", n_inputs)
         self.layers: tuple[Dense, ...] = specification.checked_layers(layers)
         self.loss: str = check("loss", loss)
-        self.optimizer: Optimizer = resolve("optimizer", optimizer, OPTIMIZERS)
+        self._optimizer: Optimizer = resolve("optimizer", optimizer, OPTIMIZERS)
         self.schedule: Schedule = resolve("schedule", schedule, SCHEDULES)
         self.l2: float = check("l2", l2)
         self.known: float | None = check("known", known)
         if self.known is not None and self.loss != "softmax":
             raise ValueError(f"known needs loss='softmax', got known={known!r}, loss={loss!r}")
         self.prior: bool = check("prior", prior)
+        if self.known is not None and not getattr(self.optimizer, "lazy", True):
+            raise ValueError(f"known must be None with Adam(lazy=False), got {self.known!r}")
         if specification.is_pooled(self.layers[-1]):
             specification.check_pooled(self.layers, self.loss, self.optimizer, self.l2)
         self.batch_size = batch_size
@@ -124,6 +126,21 @@ class Network(Predicts):
         size: int = check("batch_size", batch_size)
         specification.check_batch_size(self.layers, self.optimizer, size)
         self._batch_size = size
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The rule of the weights' steps, whose rate may be changed between calls, and no more."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Optimizer | str) -> None:
+        new: Optimizer = resolve("optimizer", optimizer, OPTIMIZERS)
+        before = self._optimizer
+        if new.to_dict() | {"rate": before.rate} != before.to_dict():
+            raise ValueError(
+                f"optimizer may change in nothing but its rate, got {new!r} after {before!r}"
+            )
+        self._optimizer = new
 
     def _new_core(self, layers: Sequence[Dense]) -> _core.Network:
         """An untrained core with these layers, and all else as the network has it."""

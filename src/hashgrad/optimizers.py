@@ -102,14 +102,16 @@ class Adam(Optimizer):
     makes a row's bytes anew, whatever its input, so that rows should be short, and `batch_size`
     must be above 1. Large layers take less time in bfloat16 and by row, and more in bytes.
 
-    A row of weights that many updates pass by, a rare label's or a rare word's, is left alone with
-    its moments: lazy Adam, which makes its next step as small as a frequent row's. Adam proper
-    would have decayed `v` in all those updates, and moved the row by what was left of `m`. With
-    `lazy=False` that is made up for when the row's turn comes: after `k` updates without it,
-    `m` and `v` decay by `beta1**(k + 1)` and `beta2**(k + 1)`, and the step is
-    `(1 - beta1**(k + 1)) / (1 - beta1)` times as long, as far as `m` alone would go in so many
-    updates; a row that moves at even intervals goes as far as by Adam proper. It takes 8 bytes a
-    row. On EURLEX57K it is worth 0.2 to 1 points of precision, more where rare labels count more.
+    A row of weights as they lie, a neuron's or, with `layout="input"`, an input's, that many
+    updates pass by, a rare label's or a rare word's, is left alone with its moments: lazy Adam,
+    which makes its next step as small as a frequent row's. Adam proper would have decayed `v` in
+    all those updates, and moved the row by what was left of `m`. With `lazy=False` that is made up
+    for when the row's turn comes: after `k` updates without it, `m` and `v` decay by
+    `beta1**(k + 1)` and `beta2**(k + 1)`, and the step is `(1 - beta1**(k + 1)) / (1 - beta1)`
+    times as long, as far as `m` alone would go in so many updates; a row that moves at even
+    intervals goes as far as by Adam proper. Weights of a row that moves whose own input is zero are
+    left alone as ever, and the decay by `l2` that was missed is not made up for. It takes 8 bytes
+    a row. On EURLEX57K it is worth 0.2 to 1 points of precision, more where rare labels count more.
 
     Args:
         rate: learning rate, above 0.
@@ -117,7 +119,8 @@ class Adam(Optimizer):
         beta2: decay of the mean squared gradient, in [0, 1).
         epsilon: added to the root, above 0.
         state: `"float32"`, `"bfloat16"`, `"row"` or `"8-bit"`: how `m` and `v` are kept.
-        lazy: whether updates that pass a row by leave its moments as they are.
+        lazy: whether updates that pass a row by leave its moments as they are. `known` of `Network`
+            needs it, as there not every update steps.
 
     Raises:
         TypeError: a value of the wrong type.

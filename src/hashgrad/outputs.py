@@ -45,6 +45,8 @@ def add(network: Network, n: int, weights: Any, biases: Any) -> Labels:
         given_weights = _ordinary(old_weights, n, stream(network.seed, "labels", first))
     put(given_weights, new["weight"])
     new["bias"][...] = _first_bias(network, old[at + "bias"]) if biases is None else given_biases
+    if "optimizer.row_update" in new and core.arrangement()[-1]["layout"] == "neuron":
+        new["optimizer.row_update"][...] = core.state()["updates"]  # none has passed them by
     if "lsh.dirty" in new:
         new["lsh.dirty"][...] = 1
     _take(network, core, network._retired)

@@ -118,7 +118,7 @@ def _layer(layer: dict[str, Any]) -> str:
     dtype = layer.get("dtype", default("dtype"))  # which files of earlier versions lack
     kept = "" if dtype == default("dtype") else f", weights in {dtype}"
     if layer.get("init_std") is not None:
-        kept += f", first weights of deviation {layer['init_std']:g}"
+        kept += f", first weights of standard deviation {layer['init_std']:g}"
     return f"{layer['n']:,} {layer['activation']}, {_settings(layer['active'])}{kept}"
 
 

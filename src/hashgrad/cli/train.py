@@ -322,7 +322,8 @@ class _Plan:
             **given(params, *names),
         }
         stepping = given(params, "rate", "momentum", "state", "lazy")
-        for name in ("rate", "lazy"):
+        known = params["known"] is not None  # where examples rest, not every update steps
+        for name in ("rate",) if known else ("rate", "lazy"):
             if params["optimizer"] is None and options.preset(params, name) is not None:
                 stepping.setdefault(name, options.preset(params, name))
         self.settings["optimizer"] = member(
