@@ -164,11 +164,9 @@ def test_where_examples_rest_not_every_update_steps() -> None:
 
 def test_rows_without_a_gradient_are_passed_by() -> None:
     X, y = data(20)
-    net = network(lazy=False).fit(X, y, epochs=1, sample_weight=np.repeat([1.0, 0.0], 10))
-    touched = net._core.tensors()["layers.1.optimizer.row_update"]
-    assert set(touched.tolist()) <= {0, 1, 2}
-    some = network(lazy=False).fit(X, y, epochs=1, sample_weight=np.zeros(20))
-    assert not some._core.tensors()["layers.1.optimizer.row_update"].any()
+    net = network(lazy=False).fit(X, y, epochs=1, sample_weight=np.eye(20)[3])
+    updates = net._core.tensors()["layers.1.optimizer.row_update"]
+    assert len(set(updates.tolist()) - {0}) == 1  # that of the one row with a weight
 
 
 def test_of_a_networks_optimizer_only_the_rate_may_change() -> None:

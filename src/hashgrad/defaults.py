@@ -158,7 +158,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "init_std": Parameter(
         None,
-        Interval(1e-9, 1e9, optional=True),
+        Interval(1e-6, 1e6, optional=True),
         "Standard deviation of a layer's first weights; None = by its size, for dense inputs.",
     ),
     # Network

@@ -30,7 +30,7 @@ class Dense:
             are reckoned in float32, and what is stored is rounded up or down at random, by bits
             that follow from seed, step and place, so that steps too small for eight bits hold on
             average. Biases stay float32.
-        init_std: standard deviation of the first weights, in [1e-9, 1e9]. They are uniform around
+        init_std: standard deviation of the first weights, in [1e-6, 1e6]. They are uniform around
             zero; biases begin at zero (see `prior` of `Network`). None is `(2 / n_inputs)**0.5`
             before relu [1], else `(2 / (n_inputs + n))**0.5` [2], which takes an example to have
             values in most of its columns. Where it has them in few, as words of a text, that is far
