@@ -7,7 +7,8 @@
 Needs PyTorch and the files of `eurlex57k` (see `hashgrad train --help`). Every contender is the
 same network, tf-idf inputs - 256 ReLU - 4,271 outputs, with output biases that begin at the labels'
 log-odds and a rate that falls to zero; they take turns within a round, on two threads. PyTorch's
-first layer is an `EmbeddingBag`, and Adam is sparse wherever rows are. `full` evaluates all
+first layer is an `EmbeddingBag`, and its Adam is sparse, and lazy, wherever rows are; ours makes up
+for what a row missed (`lazy=False`). `full` evaluates all
 outputs; `in-batch`, `uniform` and `log-uniform` evaluate a batch's labels and `NEGATIVES` drawn
 ones, all of them for every example of the batch.
 """
@@ -34,7 +35,7 @@ HIDDEN, THREADS = 256, 2
 NEGATIVES = 512
 RATES = (3e-3, 6e-3, 1e-2, 3e-2)
 OUR_RATES = (3e-3, 4e-3, 6e-3)
-PEERS = {  # loss, how outputs are chosen, rate found by --tune, batch, epochs
+PEERS = {  # loss, how outputs are chosen, rate (results/many-labels says how found), batch, epochs
     "full, logistic": ("logistic", "full", 6e-3, 128, 10),
     "full, softmax": ("softmax", "full", 6e-3, 128, 10),
     "in-batch": ("logistic", "in-batch", 6e-3, 128, 10),

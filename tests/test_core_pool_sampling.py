@@ -317,12 +317,5 @@ def test_large_inputs_rank_outputs_as_small_ones_do() -> None:
     net.sync_after_load()
     small = net.topk(twin.csr(x), 6)[0]
     large = net.topk(twin.csr(x * np.float32(2.0**66)), 6)[0]
-    # Scores are the same numbers times 2^66; only of outputs that tie may others be chosen.
-    asked = np.maximum(x @ t["layers.0.weight"].T, 0) @ twin.projections(t, "layers.1")[1][:-1]
-    signatures = t["layers.1.lsh.signature"].view(np.uint8)
-    bits = np.unpackbits(signatures, axis=1, bitorder="little")
-    for row, q in enumerate(asked):
-        told = twin.signed_products(bits, q.astype(np.float32))[0]
-        score = twin.halved(t["layers.1.lsh.norm"]) * told
-        np.testing.assert_array_equal(np.sort(score[small[row]]), np.sort(score[large[row]]))
-    assert (np.sort(small) == np.sort(large)).all(axis=1).mean() > 0.97
+    # Scores are the same numbers times 2^66, and ties are broken by the same hash.
+    np.testing.assert_array_equal(np.sort(small), np.sort(large))

@@ -117,9 +117,8 @@ def test_optimizer_state_stays_with_its_label_and_is_zero_for_a_new_one(name, la
         old = before[key] if shared else before[key][kept]
         assert np.array_equal(tensor if shared else tensor[: len(kept)], old), key
         if "optimizer" in key and not shared:
-            new = (
-                net._core.state()["updates"] if key.endswith("row_update") else 0
-            )  # none is missed
+            missed_none = net._core.state()["updates"]
+            new = missed_none if key.endswith("row_update") else 0
             assert (tensor[len(kept) :] == new).all(), key
 
 
