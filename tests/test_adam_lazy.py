@@ -151,6 +151,7 @@ def test_the_command_line_is_not_lazy_with_many_labels(
     assert optimizer("--lazy")["lazy"] is True
     assert optimizer("--optimizer", "adam")["lazy"] is True  # as its own defaults
     assert optimizer("--optimizer", "adam", "--no-lazy")["lazy"] is False
+    assert optimizer("--loss", "softmax", "--known", 0.9)["lazy"] is True
     refused = run("train", rows, "--optimizer", "sgd", "--no-lazy")
     assert refused.code == 2
     assert "--lazy has no effect with --optimizer sgd; it belongs to adam" in refused.err
