@@ -41,7 +41,7 @@ PEERS = {  # first guesses; --tune says better
 RATES = (3e-3, 1e-2, 2e-2)
 BATCHES = (512, 1024, 2048)
 NEGATIVES = (512, 2048, 8192)
-OURS = {"rate": 3e-3, "batch_size": 1024}
+OURS = {"rate": 2.5e-3, "batch_size": 1024}
 CHUNK_SECONDS = 1.0
 FIRST_ROWS = 131_072  # of ours: biases begin at their words' frequencies
 
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=60, help="of training, each")
     parser.add_argument("--rate", type=float, default=OURS["rate"], help="of hashgrad")
-    parser.add_argument("--fill", type=int, default=1000, help="words in a pool of hashgrad")
+    parser.add_argument("--fill", type=int, default=600, help="words in a pool of hashgrad")
     parser.add_argument("--points", type=int, default=10, help="of a curve")
     parser.add_argument("--rows", type=int, help="to train on, all unless told")
     parser.add_argument("--positions", type=int, default=50_000, help="to judge by")
