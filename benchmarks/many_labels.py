@@ -8,9 +8,9 @@ Needs PyTorch and the files of `eurlex57k` (see `hashgrad train --help`). Every 
 same network, tf-idf inputs - 256 ReLU - 4,271 outputs, with output biases that begin at the labels'
 log-odds and a rate that falls to zero; they take turns within a round, on two threads. PyTorch's
 first layer is an `EmbeddingBag`, and its Adam is sparse, and lazy, wherever rows are; ours makes up
-for what a row missed (`lazy=False`). `full` evaluates all
-outputs; `in-batch`, `uniform` and `log-uniform` evaluate a batch's labels and `NEGATIVES` drawn
-ones, all of them for every example of the batch.
+for what a row missed (`lazy=False`). `full` evaluates all outputs; `in-batch`, `uniform` and
+`log-uniform` evaluate a batch's labels and `NEGATIVES` drawn ones, all of them for every example of
+the batch.
 """
 
 from __future__ import annotations

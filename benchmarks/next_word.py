@@ -12,9 +12,9 @@ but the last would be higher in a run that ended there. Products are taken of bf
 the processor has instructions for it, the peers' where PyTorch is faster so. Ours trains on the
 batch's words and those that are drawn at random until there are `--fill`, or with `--query-every 1`
 on hard negatives that each position asks its hashes for. Ours has `Adam(lazy=False)`; the peers'
-Adam is lazy. P@1 is exact, over a seeded sample of the
-held-out positions, the same for all. `peers.py` says how the peers train. Each contender has a
-process of its own; what a compiler takes, and judging, are not counted.
+Adam is lazy. P@1 is exact, over a seeded sample of the held-out positions, the same for all.
+`peers.py` says how the peers train. Each contender has a process of its own; what a compiler takes,
+and judging, are not counted.
 """
 
 from __future__ import annotations

@@ -34,8 +34,7 @@ class Dense:
             zero; biases begin at zero (see `prior` of `Network`). None is `(2 / n_inputs)**0.5`
             before relu [1], else `(2 / (n_inputs + n))**0.5` [2], which takes an example to have
             values in most of its columns. Where it has them in few, as words of a text, that is far
-            too little: `n**-0.5` then gives rows of length 1 a hidden vector of about that
-            length.
+            too little: `n**-0.5` then gives rows of length 1 a hidden vector of about that length.
 
     References:
         [1] He et al., "Delving Deep into Rectifiers" (2015), arXiv 1502.01852, section 2.2.
